@@ -1,0 +1,1 @@
+"""What runs the app on one machine: an embedded PostgreSQL and the processes around it (`make run`)."""
