@@ -1,0 +1,174 @@
+"""Toss's JSON, API versions 2022-11-16 and 2024-06-01, to plain values; what breaks its contract raises.
+
+Unknown fields are ignored and unknown values of an enumeration become `unknown`, because Toss adds both
+without a new version.
+"""
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta, timezone
+from decimal import Decimal
+from typing import Any
+
+from eventapp.money import exponent
+from eventapp.payments import provider as p
+from eventapp.payments.banks import BY_TOSS_CODE
+
+KST = timezone(timedelta(hours=9))
+ORDER_REF = re.compile(r"[A-Za-z0-9_-]{6,64}\Z")
+GATEWAY_KEY = re.compile(r"[A-Za-z0-9_=-]{1,200}\Z")
+MOST = 10 ** 12  # an amount beyond it is nonsense, and a number like 1E+999999 would eat the memory
+
+METHODS = {"카드": p.CARD, "간편결제": p.CARD, "계좌이체": p.BANK_TRANSFER, "가상계좌": p.VIRTUAL_ACCOUNT,
+           "CARD": p.CARD, "EASY_PAY": p.CARD, "TRANSFER": p.BANK_TRANSFER, "VIRTUAL_ACCOUNT": p.VIRTUAL_ACCOUNT,
+           "Card": p.CARD, "Easy pay": p.CARD, "Transfer": p.BANK_TRANSFER, "Virtual account": p.VIRTUAL_ACCOUNT}
+REFUND_STATES = {"DONE": "done", "IN_PROGRESS": "pending", "ABORTED": "failed"}
+
+
+def minor_units(value: Any, currency: str, name: str) -> int:
+    """A JSON amount in minor units; only whole ones count, 50000.0 among them."""
+    if type(value) not in (int, Decimal) or not -MOST <= value <= MOST:
+        raise p.GatewayContractError("wrong_amount", f"{name} is no amount")
+    scaled = Decimal(value).scaleb(exponent(currency))
+    if scaled != scaled.to_integral_value():
+        raise p.GatewayContractError("wrong_amount", f"{name} is not whole")
+    return int(scaled)
+
+
+def moment(value: Any) -> datetime | None:
+    """Toss writes +09:00, or nothing and means it."""
+    if not isinstance(value, str):
+        return None
+    try:
+        at = datetime.fromisoformat(value[:40])
+        return (at if at.tzinfo else at.replace(tzinfo=KST)).astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
+
+
+def payment(body: Any, *, test_mode: bool) -> p.GatewayPayment:
+    """A Payment object as our snapshot."""
+    body = _object(body, "payment")
+    currency = _text(body, "currency")
+    total = minor_units(body.get("totalAmount"), currency, "totalAmount")
+    balance = minor_units(body.get("balanceAmount"), currency, "balanceAmount")
+    if not 0 <= balance <= total:
+        raise p.GatewayContractError("wrong_amount", "the balance is outside the total")
+    cancels = body.get("cancels") or []
+    if not isinstance(cancels, list):
+        raise p.GatewayContractError("wrong_shape", "cancels is no list")
+    refunds = tuple(_refund(each, currency) for each in cancels)
+    account = _virtual_account(body["virtualAccount"]) if body.get("virtualAccount") else None
+    failure = body.get("failure")
+    raw_status, approved_at = _text(body, "status"), moment(body.get("approvedAt"))
+    return p.GatewayPayment(
+        order_ref=_text(body, "orderId"), gateway_key=_text(body, "paymentKey"),
+        status=_status(raw_status, balance, approved_at, refunds, account), raw_status=raw_status,
+        method=METHODS.get(_optional(body, "method"), p.OTHER) if body.get("method") else "",
+        total=total, balance=balance, currency=currency, test_mode=test_mode, refunds=refunds,
+        requested_at=moment(body.get("requestedAt")), approved_at=approved_at, virtual_account=account,
+        secret=_optional(body, "secret"), merchant_id=_optional(body, "mId"),
+        receipt_url=_optional(body["receipt"], "url") if isinstance(body.get("receipt"), dict) else "",
+        failure=p.Failure(_optional(failure, "code"), _optional(failure, "message")) if isinstance(failure, dict) else None,
+        last_tx=_optional(body, "lastTransactionKey"),
+        vat=minor_units(body["vat"], currency, "vat") if body.get("vat") is not None else None,
+        partial_cancelable=body.get("isPartialCancelable") is not False, raw=body)
+
+
+def _status(raw: str, balance: int, approved_at, refunds, account) -> str:
+    if raw in ("DONE", "PARTIAL_CANCELED", "CANCELED") and approved_at:
+        if any(refund.status == "pending" for refund in refunds) or (account and account.refund_status == "PENDING"):
+            return p.REFUND_PENDING
+        if balance == 0:  # full refunds in parts stay PARTIAL_CANCELED at Toss
+            return p.REFUNDED
+        return p.PAID if raw == "DONE" else p.PARTIALLY_REFUNDED
+    if raw == "WAITING_FOR_DEPOSIT":
+        return p.EXPIRED if account and account.expired else p.AWAITING_DEPOSIT
+    return {"READY": p.PENDING, "IN_PROGRESS": p.AUTHORIZED, "CANCELED": p.VOIDED, "ABORTED": p.FAILED,
+            "EXPIRED": p.EXPIRED}.get(raw, p.UNKNOWN)
+
+
+def _refund(body: Any, currency: str) -> p.GatewayRefund:
+    body = _object(body, "cancel")
+    amount = minor_units(body.get("cancelAmount"), currency, "cancelAmount")
+    return p.GatewayRefund(transaction_key=_text(body, "transactionKey"), amount=amount,
+                           reason=_optional(body, "cancelReason"),
+                           status=REFUND_STATES.get(_optional(body, "cancelStatus") or "DONE", "pending"),
+                           at=moment(body.get("canceledAt")))
+
+
+def _virtual_account(body: Any) -> p.IssuedAccount:
+    body = _object(body, "virtualAccount")
+    code = _optional(body, "bankCode")
+    bank = BY_TOSS_CODE.get(code)
+    return p.IssuedAccount(bank=bank.name if bank else "", bank_code=code, number=_text(body, "accountNumber"),
+                           customer_name=_optional(body, "customerName"), due_at=moment(body.get("dueDate")),
+                           expired=body.get("expired") is True, refund_status=_optional(body, "refundStatus"))
+
+
+def entry(body: Any) -> p.LedgerEntry:
+    """A line of /v1/transactions; money that went back is negative, whichever sign Toss gives it."""
+    body = _object(body, "transaction")
+    currency, status = _text(body, "currency"), _text(body, "status")
+    amount = minor_units(body.get("amount"), currency, "amount")
+    if status in ("CANCELED", "PARTIAL_CANCELED"):
+        amount = -abs(amount)
+    return p.LedgerEntry(transaction_key=_text(body, "transactionKey"), gateway_key=_text(body, "paymentKey"),
+                         order_ref=_text(body, "orderId"), raw_status=status, amount=amount, currency=currency,
+                         at=moment(body.get("transactionAt")), merchant_id=_optional(body, "mId"))
+
+
+def webhook(body: Any) -> dict:
+    """What a notice claims, as fields of WebhookHint; the shapes are told apart by what they contain."""
+    if not isinstance(body, dict):
+        raise p.BadWebhook("not_json", "a JSON object was expected")
+    occurred_at, event = moment(body.get("createdAt")), body.get("eventType")
+    if event is None and {"secret", "orderId", "status"} <= body.keys():  # DEPOSIT_CALLBACK: flat, without its name
+        hint = _claims(body, p.DEPOSIT_CHANGED)
+        if not hint["order_ref"] or not hint["secret"]:
+            raise p.BadWebhook("wrong_shape", "a deposit names its order and its secret")
+        return hint | {"occurred_at": occurred_at}
+    if not isinstance(event, str):
+        raise p.BadWebhook("wrong_shape", "neither an event nor a deposit")
+    if event in ("payout.changed", "seller.changed"):
+        return {"kind": p.PAYOUT_CHANGED, "occurred_at": occurred_at}
+    kind = {"PAYMENT_STATUS_CHANGED": p.PAYMENT_CHANGED, "CANCEL_STATUS_CHANGED": p.CANCEL_CHANGED,
+            "BILLING_DELETED": p.BILLING_DELETED}.get(event, p.IRRELEVANT)
+    data = body.get("data")
+    if kind != p.IRRELEVANT and not isinstance(data, dict):
+        raise p.BadWebhook("wrong_shape", "the event has no data")
+    hint = _claims(data, kind) if kind != p.IRRELEVANT else {"kind": kind}
+    if kind == p.PAYMENT_CHANGED and not (hint["gateway_key"] or hint["order_ref"]):
+        raise p.BadWebhook("wrong_shape", "the event names no payment")
+    return hint | {"occurred_at": occurred_at}
+
+
+def _claims(data: Mapping[str, Any], kind: str) -> dict:
+    secret = data.get("secret")
+    if secret is not None and not (isinstance(secret, str) and re.fullmatch(r"[!-~]{0,50}", secret)):
+        raise p.BadWebhook("wrong_shape", "that is no secret")
+    status = data.get("status")
+    return {"kind": kind, "order_ref": _matching(data.get("orderId"), ORDER_REF),
+            "gateway_key": _matching(data.get("paymentKey"), GATEWAY_KEY), "secret": secret or "",
+            "claimed_status": status if isinstance(status, str) and re.fullmatch(r"[A-Z_]{1,40}", status) else ""}
+
+
+def _matching(value: Any, pattern: re.Pattern) -> str:
+    return value if isinstance(value, str) and pattern.match(value) else ""
+
+
+def _object(value: Any, name: str) -> Mapping[str, Any]:
+    if not isinstance(value, dict):
+        raise p.GatewayContractError("wrong_shape", f"{name} is no object")
+    return value
+
+
+def _text(body: Mapping[str, Any], name: str) -> str:
+    value = body.get(name)
+    if not isinstance(value, str) or not value:
+        raise p.GatewayContractError("wrong_shape", f"{name} is missing")
+    return value
+
+
+def _optional(body: Mapping[str, Any], name: str) -> str:
+    value = body.get(name)
+    return value if isinstance(value, str) else ""
