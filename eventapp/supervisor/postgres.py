@@ -32,6 +32,7 @@ SETTINGS = {
     "listen_addresses": "", "unix_socket_permissions": "0700", "max_connections": "200", "jit": "off",
     "timezone": "UTC", "log_timezone": "UTC", "log_line_prefix": "%m [%p] %u@%d ",
 }
+ENVIRONMENT = {"LC_ALL": "C", "PATH": os.defpath}  # nothing of the user's PG… variables
 NOT_DURABLE = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
 
 
@@ -55,7 +56,7 @@ class Account:
 
     def may(self, *test: str) -> bool:
         """Asked by trying: parents' rights, mounts and ACLs all have a say."""
-        return subprocess.run(["test", *test], cwd="/", **self.as_child).returncode == 0
+        return subprocess.run(["test", *test], check=False, cwd="/", **self.as_child).returncode == 0
 
 
 class EmbeddedPostgres:
@@ -124,6 +125,10 @@ class EmbeddedPostgres:
             if self.sockets.parent != self.place:
                 shutil.rmtree(self.sockets, ignore_errors=True)
 
+    @property
+    def alive(self) -> bool:
+        return self._postmaster() is not None
+
     @contextmanager
     def _locked(self):
         """Init, start and stop are done by one at a time."""
@@ -146,7 +151,7 @@ class EmbeddedPostgres:
         raise DatabaseDidNotStart("PostgreSQL does not run as root, and there is neither a user postgres nor nobody.")
 
     def _place(self) -> Path:
-        """The folder itself, unless we are root and the server's user can't enter it or its sockets' path is too long."""
+        """The folder itself, unless we are root and the server's user can't enter it or a socket's path is too long."""
         if os.geteuid() != 0:
             return self.folder
         if not (self.elsewhere / "data").exists():
@@ -166,7 +171,7 @@ class EmbeddedPostgres:
         if len(str(inside)) <= LONGEST_SOCKET_FOLDER and not set(str(inside)) & set(',"'):
             return inside
         name = hashlib.sha256(str(self.folder).encode()).hexdigest()[:16]
-        return Path(f"/tmp/eventapp-{self.account.uid}-{name}")  # S108: its owner and rights are checked before use
+        return Path(f"/tmp/eventapp-{self.account.uid}-{name}")  # noqa: S108 - its owner is checked before use
 
     def _own_folder(self, path: Path):
         path.mkdir(mode=0o700, exist_ok=True)
@@ -268,8 +273,8 @@ class EmbeddedPostgres:
         secret.write_text(self._password())
         os.chown(secret, self.account.uid, self.account.gid)
         secret.chmod(0o400)
-        made = self._run("initdb", "--username=postgres", "--auth=scram-sha-256", f"--pwfile={secret}", "--encoding=UTF8",
-                         "--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--no-locale",
+        made = self._run("initdb", "--username=postgres", "--auth=scram-sha-256", f"--pwfile={secret}",
+                         "--encoding=UTF8", "--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--no-locale",
                          *([] if self.durable else ["--no-sync"]), "--pgdata", str(half))
         secret.unlink()
         if made.returncode:
@@ -277,16 +282,17 @@ class EmbeddedPostgres:
         half.rename(self.data)
 
     def _run(self, name, *arguments):
-        return subprocess.run([self._binaries() / name, *arguments], env={"LC_ALL": "C", "PATH": os.defpath}, cwd="/",
-                              text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, **self.account.as_child)
+        return subprocess.run([self._binaries() / name, *arguments], check=False, env=ENVIRONMENT, cwd="/", text=True,
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, **self.account.as_child)
 
     def _launch(self):
         self._own_folder(self.sockets)
         settings = SETTINGS | {"unix_socket_directories": f'"{self.sockets}"'} | ({} if self.durable else NOT_DURABLE)
+        arguments = [f"--{name}={value}" for name, value in settings.items()]
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen(
-                [self._binaries() / "postgres", "-D", self.data, *(f"--{key}={value}" for key, value in settings.items())],
-                env={"LC_ALL": "C", "PATH": os.defpath}, cwd="/", stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                [self._binaries() / "postgres", "-D", self.data, *arguments],
+                env=ENVIRONMENT, cwd="/", stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                 start_new_session=True, preexec_fn=die_with_parent(signal.SIGINT), **self.account.as_child)
         until = time.monotonic() + 300  # after a crash it reads its log first
         while self._state() != "ready" or self._postmaster() != self.process.pid:
@@ -298,8 +304,8 @@ class EmbeddedPostgres:
     def _make_database(self):
         with psycopg.connect(self.superuser_url.replace("@/eventapp", "@/postgres"), autocommit=True) as db:
             if not db.execute("select 1 from pg_roles where rolname = 'eventapp'").fetchone():
-                db.execute(sql.SQL("create role eventapp login createdb createrole in role pg_signal_backend password {}")
-                           .format(self._password()))
+                db.execute(sql.SQL("create role eventapp login createdb createrole in role pg_signal_backend "
+                                   "password {}").format(self._password()))
             if not db.execute("select 1 from pg_database where datname = 'eventapp'").fetchone():
                 db.execute("create database eventapp owner eventapp")
 
