@@ -1,0 +1,111 @@
+"""Static files: bundled, hashed and compressed once at start, cached for ever by browsers. There is no build step.
+
+`css/app.css` and `js/app.js` are not files but bundles of the ordered sources below. Every address made by
+`url_for("static", filename=…)` carries the hash of what it names, also inside stylesheets.
+"""
+import gzip
+import hashlib
+import mimetypes
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import brotli
+from flask import Flask, Response, abort, request, send_from_directory
+
+BUNDLES = {
+    "css/app.css": ("css/tokens.css", "css/reset.css", "vendor/pretendard/slices.css", "css/base.css",
+                    "css/layouts/*.css", "css/ui/*.css", "css/pages/*.css", "css/utilities.css", "css/print.css"),
+    "js/app.js": ("js/modules/*.js",),
+}
+TEXT = (".css", ".js", ".svg", ".json", ".webmanifest")
+FOR_EVER = "public, max-age=31536000, immutable"
+mimetypes.add_type("font/woff2", ".woff2")
+mimetypes.add_type("font/ttf", ".ttf")
+mimetypes.add_type("text/javascript", ".js")
+
+
+@dataclass(frozen=True)
+class Asset:
+    """`bodies` by content encoding; empty for what is sent from the disk (fonts, pictures)."""
+
+    version: str
+    mimetype: str
+    bodies: dict
+
+
+def init_assets(app: Flask) -> None:
+    assets = _collect(Path(app.static_folder), app.static_url_path)
+    app.extensions["assets"] = assets
+
+    @app.url_defaults
+    def add_version(endpoint, values):
+        if endpoint == "static" and "v" not in values and values.get("filename") in assets:
+            values["v"] = assets[values["filename"]].version
+
+    def static(filename):
+        asset = assets.get(filename)
+        return _answer(asset, app.static_folder, filename) if asset else abort(404)
+
+    app.view_functions["static"] = static
+
+
+def stylesheet(text: str) -> tuple[str, dict]:
+    """Version and compressed bodies of a stylesheet made while running (an organisation's accent)."""
+    content = text.encode()
+    return _version(content), _encoded(content)
+
+
+def _answer(asset: Asset, folder: str, filename: str) -> Response:
+    fresh = request.args.get("v") == asset.version
+    if asset.bodies:
+        encoding = request.accept_encodings.best_match(["br", "gzip"]) or "identity"
+        response = Response(asset.bodies[encoding], mimetype=asset.mimetype)
+        if encoding != "identity":
+            response.content_encoding = encoding
+        response.vary.add("Accept-Encoding")
+        response.set_etag(asset.version)
+        response.make_conditional(request)
+    else:
+        response = send_from_directory(folder, filename, mimetype=asset.mimetype, etag=asset.version)
+    # An address without the right hash may outlive its content, so it has to be asked again.
+    response.headers["Cache-Control"] = FOR_EVER if fresh else "no-cache"
+    return response
+
+
+def _collect(root: Path, prefix: str) -> dict[str, Asset]:
+    """Every file under `root`, then the bundles, which may point to any of them."""
+    files = {path.relative_to(root).as_posix(): path for path in sorted(root.rglob("*")) if path.is_file()}
+    assets = {name: _asset(name, path.read_bytes()) for name, path in files.items() if path.suffix != ".md"}
+    for bundle, patterns in BUNDLES.items():
+        sources = [path for pattern in patterns for path in sorted(root.glob(pattern))]
+        text = "".join(_source(path, root, prefix, assets) for path in sources)
+        assets[bundle] = _asset(bundle, text.encode())
+    return assets
+
+
+def _source(path: Path, root: Path, prefix: str, assets: dict) -> str:
+    text = path.read_text()
+    if path.suffix == ".js":
+        return f"{{\n{text}}}\n"  # a block of its own, so that modules cannot see each other's names
+
+    def address(match):
+        name = (path.parent / match[1]).resolve().relative_to(root.resolve()).as_posix()
+        return f'url("{prefix}/{name}?v={assets[name].version}")'
+
+    text = re.sub(r"/\*.*?\*/", "", text, flags=re.S)
+    text = re.sub(r'url\("(?!data:|#)([^"]+)"\)', address, text)
+    return re.sub(r"\n\s*", "\n", text)
+
+
+def _asset(name: str, content: bytes) -> Asset:
+    mimetype = mimetypes.guess_type(name)[0] or "application/octet-stream"
+    return Asset(_version(content), mimetype, _encoded(content) if name.endswith(TEXT) else {})
+
+
+def _version(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()[:10]
+
+
+def _encoded(content: bytes) -> dict[str, bytes]:
+    return {"identity": content, "gzip": gzip.compress(content, 9, mtime=0), "br": brotli.compress(content)}
