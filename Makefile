@@ -1,0 +1,36 @@
+# `make run` and `make test` need a Debian or Ubuntu with Python 3.11 or newer, and nothing else.
+SHELL := /bin/bash
+PYTHON := .venv/bin/python
+ARGS ?=
+
+.PHONY: run test test-servers bench pictures lint check clean environment
+
+run: environment ## everything on this machine, until Ctrl-C: PORT=8000 make run
+	@.ci/packages pdf || echo "Until then everything works but the PDF tickets."
+	@exec setpriv --pdeathsig TERM $(PYTHON) -m eventapp.supervisor
+
+test: environment ## all tests, in browsers too: make test ARGS="-k deposit"
+	@.ci/browser
+	@$(PYTHON) -m pytest -q -n auto $(ARGS)
+
+test-servers: environment ## the same against Debian's PostgreSQL and Redis
+	@.ci/browser
+	@.ci/servers $(PYTHON) -m pytest -q -n auto $(ARGS)
+
+bench: environment ## figures and ratios: make bench SHORT=1
+	@.ci/packages pdf
+	@$(PYTHON) -m tests.bench $(if $(SHORT),--short) $(ARGS)
+
+pictures: environment ## every page in both languages, light and dark, phone and desk, with a contact sheet
+	@.ci/browser
+	@$(PYTHON) -m tests.pictures $(ARGS)
+
+lint check: environment ## the style of the code
+	@.venv/bin/ruff check .
+
+clean: ## the environment and what was built; the data in var/ stay
+	@rm -rf .venv build pictures *.egg-info .pytest_cache .hypothesis .ruff_cache
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+environment:
+	@.ci/environment
