@@ -5,11 +5,15 @@ from pathlib import Path
 
 from flask import current_app, render_template
 
+from eventapp.permissions import PUBLIC, requires
 from eventapp import clock
 from eventapp.blueprints.dev import bp
+from eventapp.permissions import PUBLIC, requires
 
 
 @bp.get("/ui")
+@requires(PUBLIC)
+@requires(PUBLIC)
 def components():
     return render_template("dev/ui.html", soon=clock.now() + timedelta(days=2, hours=5), icons=_icons())
 
