@@ -13,6 +13,8 @@ from pathlib import Path
 import brotli
 from flask import Flask, Response, abort, request, send_from_directory
 
+from eventapp.permissions import PUBLIC, requires
+
 BUNDLES = {
     "css/app.css": ("css/tokens.css", "css/reset.css", "vendor/pretendard/slices.css", "css/base.css",
                     "css/layouts/*.css", "css/ui/*.css", "css/pages/*.css", "css/utilities.css", "css/print.css"),
@@ -47,13 +49,7 @@ def init_assets(app: Flask) -> None:
         asset = assets.get(filename)
         return _answer(asset, app.static_folder, filename) if asset else abort(404)
 
-    app.view_functions["static"] = static
-
-
-def stylesheet(text: str) -> tuple[str, dict]:
-    """Version and compressed bodies of a stylesheet made while running (an organisation's accent)."""
-    content = text.encode()
-    return _version(content), _encoded(content)
+    app.view_functions["static"] = requires(PUBLIC)(static)
 
 
 def _answer(asset: Asset, folder: str, filename: str) -> Response:

@@ -1,0 +1,37 @@
+"""Who did what to which object, written in the same transaction as the change."""
+from contextvars import ContextVar
+from dataclasses import dataclass
+
+from sqlalchemy import insert
+
+from eventapp import clock
+from eventapp.extensions import db
+from eventapp.models import AuditLog
+
+origin: ContextVar[tuple[str, str]] = ContextVar("origin", default=("", ""))
+"""Address and request id of what is being answered; set by the web, empty in jobs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """kind: user, buyer, system or gateway; id: of the user or of the order."""
+
+    kind: str
+    id: int | None = None
+
+
+SYSTEM = Actor("system")
+GATEWAY = Actor("gateway")
+
+
+def record(action: str, things, *, by: Actor, before=None, after=None) -> None:
+    """One line for each of the things. `before` and `after` hold nothing personal."""
+    things = list(things) if isinstance(things, (list, tuple)) else [things]
+    if not things:
+        return
+    db.session.flush()
+    address, request_id = origin.get()
+    db.session.execute(insert(AuditLog).values([
+        {"action": action, "object_kind": type(thing).__name__.lower(), "object_id": thing.id, "actor_kind": by.kind,
+         "actor_id": by.id, "before": before, "after": after, "address": address, "request_id": request_id,
+         "created_at": clock.now()} for thing in things]))

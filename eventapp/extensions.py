@@ -1,0 +1,84 @@
+"""What the application is plugged into: the database (as the app and as the platform), sign-in, forms, limits, the queue."""
+import json
+
+from flask_login import LoginManager
+from flask_migrate import Migrate
+from flask_sqlalchemy import SQLAlchemy
+from flask_wtf import CSRFProtect
+from huey import PostgresHuey, RedisHuey
+from huey.registry import Message
+from huey.serializer import Serializer
+from sqlalchemy import create_engine
+from sqlalchemy.orm import Session
+
+from eventapp.config import ROOT, Settings
+from eventapp.models.base import Base
+
+db = SQLAlchemy(metadata=Base.metadata, session_options={"expire_on_commit": False, "autoflush": False})
+migrate = Migrate()
+login = LoginManager()
+csrf = CSRFProtect()
+
+
+class JsonSerializer(Serializer):
+    """The bell carries names and numbers only, and is never unpickled."""
+
+    def _serialize(self, data):
+        fields = data._asdict()
+        return json.dumps({name: fields[name] for name in ("id", "name", "args", "kwargs")}, default=str).encode()
+
+    def _deserialize(self, data):
+        fields = json.loads(data)
+        message = dict.fromkeys(Message._fields)
+        message.update(retries=0, retry_delay=0, **fields)
+        return Message(**message)
+
+
+def configuration(settings: Settings) -> dict:
+    """Flask's own settings."""
+    return {
+        "SETTINGS": settings,
+        "SECRET_KEY": settings.secret_key,
+        "SQLALCHEMY_DATABASE_URI": settings.url_of("app"),
+        "SQLALCHEMY_ENGINE_OPTIONS": {"pool_size": 8, "max_overflow": 8, "pool_timeout": 5, "pool_recycle": 600,
+                                      "pool_use_lifo": True, "connect_args": CONNECT},
+        "MAX_CONTENT_LENGTH": 2_000_000, "MAX_FORM_MEMORY_SIZE": 2_000_000, "MAX_FORM_PARTS": 5_000,
+        "WTF_CSRF_TIME_LIMIT": 24 * 3600,
+        # The Origin is compared for every request (`web/sessions.py`), not only the Referer and only on https.
+        "WTF_CSRF_SSL_STRICT": False,
+    }
+
+
+def init_app(app) -> None:
+    db.init_app(app)
+    platform.init_app(app)
+    migrate.init_app(app, db, directory=str(ROOT / "migrations"))
+    login.init_app(app)
+    csrf.init_app(app)
+
+
+def make_queue(settings: Settings, name: str):
+    """A wake-up bell for the workers of one queue; what is to be done stands in the outbox."""
+    common = {"results": False, "utc": True, "serializer": JsonSerializer()}
+    if settings.redis_url:
+        return RedisHuey(name, url=settings.redis_url, **common)
+    dsn = settings.queue_database_url or settings.url_of("app").set(drivername="postgresql").render_as_string(False)
+    return PostgresHuey(name, dsn=dsn, create_tables=False, **common)
+
+
+class Platform:
+    """The engine that sees every organisation: the operator's console, the relay's claim, `flask check`."""
+
+    engine = None
+
+    def init_app(self, app):
+        self.engine = create_engine(app.config["SETTINGS"].url_of("platform"), pool_size=2, max_overflow=6,
+                                    pool_timeout=5, pool_pre_ping=False, connect_args=CONNECT)
+
+    def session(self) -> Session:
+        return Session(self.engine, expire_on_commit=False)
+
+
+# PgBouncer in transaction mode knows no prepared statements before 1.21.
+CONNECT = {"connect_timeout": 5, "prepare_threshold": None, "application_name": "eventapp"}
+platform = Platform()

@@ -1,0 +1,23 @@
+"""The tables, one module per aggregate."""
+from eventapp.models.account import AccountToken, Participation, RateLimit, SignIn, User
+from eventapp.models.audit import AuditLog, AuditValues
+from eventapp.models.base import Base, Tenant
+from eventapp.models.check_in import CheckIn
+from eventapp.models.email import EmailMessage
+from eventapp.models.event import Event, EventDirectory, EventSession
+from eventapp.models.form import FormVersion
+from eventapp.models.order import Order
+from eventapp.models.organization import CustomDomain, Directory, Membership, Organization
+from eventapp.models.outbox import OutboxItem, PeriodicRun, Probe
+from eventapp.models.payment import GatewayAccount, LedgerEntry, Payment, PaymentAttempt, PaymentRoute, Refund, WebhookEvent
+from eventapp.models.plan import Plan
+from eventapp.models.program import Program, Quota, QuotaProgram
+from eventapp.models.registration import Consent, LineItem, Registration, Status
+
+__all__ = [
+    "AccountToken", "AuditLog", "AuditValues", "Base", "CheckIn", "Consent", "CustomDomain", "Directory", "EmailMessage",
+    "Event", "EventDirectory", "EventSession", "FormVersion", "GatewayAccount", "LedgerEntry", "LineItem", "Membership",
+    "Order", "Organization", "OutboxItem", "Participation", "Payment", "PaymentAttempt", "PaymentRoute", "PeriodicRun", "Plan",
+    "Probe", "Program", "Quota", "QuotaProgram", "RateLimit", "Refund", "Registration", "SignIn", "Status", "Tenant", "User",
+    "WebhookEvent",
+]

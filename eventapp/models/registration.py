@@ -1,0 +1,109 @@
+"""One participant of one event, and the moves a registration may make."""
+from datetime import datetime
+
+from sqlalchemy import CheckConstraint, Computed, Index, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column
+
+from eventapp.models.base import Base, Id, Tenant, belongs_to, many, one
+
+
+class Status:
+    DRAFT, PENDING_APPROVAL, PENDING_PAYMENT, CONFIRMED, REJECTED, EXPIRED, CANCELLED = ALL = (
+        "draft", "pending_approval", "pending_payment", "confirmed", "rejected", "expired", "cancelled")
+
+
+LEGAL_MOVES = {
+    (Status.DRAFT, Status.PENDING_APPROVAL), (Status.DRAFT, Status.PENDING_PAYMENT), (Status.DRAFT, Status.CONFIRMED),
+    (Status.DRAFT, Status.CANCELLED),
+    (Status.PENDING_APPROVAL, Status.PENDING_PAYMENT), (Status.PENDING_APPROVAL, Status.CONFIRMED),
+    (Status.PENDING_APPROVAL, Status.REJECTED), (Status.PENDING_APPROVAL, Status.CANCELLED),
+    (Status.PENDING_PAYMENT, Status.PENDING_APPROVAL), (Status.PENDING_PAYMENT, Status.CONFIRMED),
+    (Status.PENDING_PAYMENT, Status.EXPIRED), (Status.PENDING_PAYMENT, Status.CANCELLED),
+    (Status.CONFIRMED, Status.CANCELLED),
+    # The bank takes a deposit back: the money is awaited again.
+    (Status.CONFIRMED, Status.PENDING_PAYMENT),
+    # Money that arrives late takes the place again when there is one.
+    (Status.EXPIRED, Status.PENDING_PAYMENT),
+}
+
+
+class Registration(Tenant, Base):
+    __tablename__ = "registrations"
+    __table_args__ = (
+        belongs_to("orders", "order_id"), belongs_to("events", "event_id"),
+        UniqueConstraint("org_id", "number"),
+        CheckConstraint(f"status IN {Status.ALL}", name="status"),
+        Index("registrations_order_idx", "org_id", "order_id"),
+        Index("registrations_event_idx", "org_id", "event_id", "status"),
+    )
+
+    order_id: Mapped[Id]
+    event_id: Mapped[Id]
+    position: Mapped[int] = mapped_column(default=1)
+    code: Mapped[str]
+    number: Mapped[str] = mapped_column(Computed("code || '-' || readable(id)", persisted=True))
+    status: Mapped[str]
+    paid_at: Mapped[datetime | None]
+    """When the money was first whole; emptied when the bank takes it back. How much came stands in the ledger."""
+    holds: Mapped[bool] = mapped_column(Computed(
+        "status IN ('pending_payment', 'confirmed') OR (status = 'pending_approval' AND paid_at IS NOT NULL)", persisted=True))
+    """Whether it holds its places."""
+    name: Mapped[str]
+    email: Mapped[str] = mapped_column(default="")
+    phone: Mapped[str] = mapped_column(default="")
+    locale: Mapped[str]
+    answers: Mapped[dict] = mapped_column(default=dict)
+    tags: Mapped[list[str]] = mapped_column(default=list)
+    ticket_version: Mapped[int] = mapped_column(default=1)
+    confirmed_at: Mapped[datetime | None]
+    status_reason: Mapped[str] = mapped_column(default="")
+    """Why it was rejected, cancelled or flagged for a person."""
+
+    order = one("Registration", "order_id", "Order", back_populates="registrations")
+    event = one("Registration", "event_id", "Event", viewonly=True)
+    line_items = many("Registration", "LineItem", "registration_id", order_by="LineItem.id", back_populates="registration")
+
+    @property
+    def total(self) -> int:
+        return sum(item.amount for item in self.line_items)
+
+
+class LineItem(Tenant, Base):
+    """A program as sold: name and unit price of that day stay with it."""
+
+    __tablename__ = "line_items"
+    __table_args__ = (
+        belongs_to("registrations", "registration_id", ondelete="CASCADE"), belongs_to("programs", "program_id"),
+        CheckConstraint("quantity > 0", name="quantity"), CheckConstraint("unit_price >= 0", name="price"),
+        Index("line_items_registration_idx", "org_id", "registration_id"),
+        Index("line_items_program_idx", "org_id", "program_id"),
+    )
+
+    registration_id: Mapped[Id]
+    program_id: Mapped[Id]
+    name: Mapped[dict]
+    tier: Mapped[dict] = mapped_column(default=dict)
+    quantity: Mapped[int] = mapped_column(default=1)
+    unit_price: Mapped[int]
+
+    registration = one("LineItem", "registration_id", "Registration", back_populates="line_items")
+    program = one("LineItem", "program_id", "Program", viewonly=True)
+
+    @property
+    def amount(self) -> int:
+        return self.quantity * self.unit_price
+
+
+class Consent(Tenant, Base):
+    """What a person agreed to or refused: which text, in which version, when. A withdrawal is a new row."""
+
+    __tablename__ = "consents"
+    __table_args__ = (belongs_to("registrations", "registration_id", ondelete="CASCADE"),
+                      Index("consents_registration_idx", "org_id", "registration_id"))
+
+    registration_id: Mapped[Id]
+    key: Mapped[str]
+    purpose: Mapped[str]
+    version: Mapped[str]
+    text_hash: Mapped[str]
+    given: Mapped[bool]

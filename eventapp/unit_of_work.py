@@ -1,0 +1,69 @@
+"""One request, one transaction: an answer below 400 commits, anything else rolls back. Nobody else commits, except
+`checkpoint` (before asking a gateway) and `keep` (what must outlive a refusal)."""
+import logging
+from contextlib import contextmanager
+
+from flask import Flask
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.orm import Session
+
+from eventapp import outbox, tenancy
+from eventapp.extensions import db
+
+log = logging.getLogger("eventapp.unit_of_work")
+RETRIED = {"40001", "40P01"}
+"""Serialization failure and deadlock: the whole request again, up to twice."""
+
+
+def init_app(app: Flask) -> None:
+    app.after_request(end)
+    dispatch = app.full_dispatch_request
+
+    def dispatch_again():
+        for last in (False, False, True):
+            try:
+                return dispatch()
+            except OperationalError as error:
+                if last or getattr(error.orig, "sqlstate", None) not in RETRIED:
+                    raise
+                db.session.rollback()
+                log.info("the transaction is repeated", extra={"sqlstate": error.orig.sqlstate})
+
+    app.full_dispatch_request = dispatch_again
+
+
+def end(response):
+    if not db.session.registry.has():
+        return response
+    if response.status_code < 400:
+        commit()
+    else:
+        undo()
+    return response
+
+
+def commit() -> None:
+    if db.session.in_transaction():
+        db.session.commit()
+        outbox.ring()
+
+
+def undo() -> None:
+    """Forget what this request has written so far."""
+    db.session.rollback()
+    db.session.info.pop("bells", None)
+
+
+def checkpoint() -> None:
+    """Commit between writing down what we are about to ask somebody outside and asking it."""
+    db.session.commit()
+    outbox.ring()
+
+
+@contextmanager
+def keep():
+    """A transaction of its own, for what must outlive a refusal: limits, failed sign-ins, rejected webhooks."""
+    with Session(db.engine, expire_on_commit=False) as session:
+        session.execute(tenancy.SET_ORG, {"org": str(tenancy.current_org_id() or "")})
+        yield session
+        session.commit()

@@ -1,0 +1,1 @@
+"""What views stand on: pages, forms, addresses, errors, limits. Knows no model by name."""
