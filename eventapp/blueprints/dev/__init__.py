@@ -3,4 +3,4 @@ from flask import Blueprint
 
 bp = Blueprint("dev", __name__, url_prefix="/dev")
 
-from eventapp.blueprints.dev import ui  # noqa: E402, F401  (declares its routes on bp)
+from eventapp.blueprints.dev import mailbox, ui  # noqa: E402, F401  (declares its routes on bp)

@@ -1,8 +1,8 @@
 """The letters this installation has "sent" while no mail server is configured."""
 from flask import Response, abort, current_app, request, url_for
-from flask_babel import gettext as _
 
 from eventapp.blueprints.dev import bp
+from eventapp.languages import _
 from eventapp.mail import mailbox
 from eventapp.permissions import requires
 from eventapp.web.pages import done, page
