@@ -59,7 +59,7 @@ def point(name: str) -> None:
     if not _planned:
         return
     plan = _planned.get(name)
-    if plan is None or (plan.probability < 1 and random.random() >= plan.probability):
+    if plan is None or (plan.probability < 1 and random.random() >= plan.probability):  # noqa: S311
         return
     if plan.action == "exit":
         os._exit(EXIT_CODE)

@@ -2,25 +2,35 @@
 from collections.abc import Mapping
 from datetime import datetime
 
-from eventapp.payments import provider as p
+from eventapp.payments.provider import (
+    FREE,
+    PAID,
+    BadReturn,
+    Capabilities,
+    CheckoutInstruction,
+    GatewayAccount,
+    GatewayPayment,
+    PaymentIntent,
+    ReturnHint,
+)
 
 name = "free"
-caps = p.Capabilities(methods=frozenset([p.FREE]))
+caps = Capabilities(methods=frozenset([FREE]))
 
 
-def create_checkout(account: p.GatewayAccount, intent: p.PaymentIntent) -> p.CheckoutInstruction:
-    return p.CheckoutInstruction("none", params={"provider": name, "orderId": intent.order_ref, "amount": 0,
-                                                 "currency": intent.amount.currency})
+def create_checkout(account: GatewayAccount, intent: PaymentIntent) -> CheckoutInstruction:
+    return CheckoutInstruction("none", params={"provider": name, "orderId": intent.order_ref, "amount": 0,
+                                               "currency": intent.amount.currency})
 
 
-def received(intent: p.PaymentIntent, at: datetime) -> p.GatewayPayment:
+def received(intent: PaymentIntent, at: datetime) -> GatewayPayment:
     """The snapshot of having paid nothing; raises ValueError when there was something to pay."""
     if intent.amount.amount != 0:
         raise ValueError("that order is not free")
-    return p.GatewayPayment(
-        order_ref=intent.order_ref, gateway_key=f"free-{intent.order_ref}", status=p.PAID, raw_status="FREE",
-        method=p.FREE, total=0, balance=0, currency=intent.amount.currency, test_mode=False, approved_at=at)
+    return GatewayPayment(
+        order_ref=intent.order_ref, gateway_key=f"free-{intent.order_ref}", status=PAID, raw_status="FREE",
+        method=FREE, total=0, balance=0, currency=intent.amount.currency, test_mode=False, approved_at=at)
 
 
-def parse_return(account: p.GatewayAccount, query: Mapping[str, str]) -> p.ReturnHint:
-    raise p.BadReturn("no_gateway", "nobody comes back from nowhere")
+def parse_return(account: GatewayAccount, query: Mapping[str, str]) -> ReturnHint:
+    raise BadReturn("no_gateway", "nobody comes back from nowhere")

@@ -15,20 +15,46 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 
 from eventapp import faults
-from eventapp.payments import provider as p
 from eventapp.payments import toss_codes, toss_shapes
 from eventapp.payments.banks import BANKS
+from eventapp.payments.provider import (
+    BANK_TRANSFER,
+    CARD,
+    PAYOUT_CHANGED,
+    PROOF_NONE,
+    PROOF_SIGNATURE,
+    VIRTUAL_ACCOUNT,
+    BadReturn,
+    BadSignature,
+    CancelRequest,
+    Capabilities,
+    CheckoutInstruction,
+    CredentialCheck,
+    GatewayAccount,
+    GatewayContractError,
+    GatewayError,
+    GatewayMisconfigured,
+    GatewayPayment,
+    GatewayRef,
+    GatewayRefused,
+    GatewayUnknown,
+    LedgerEntry,
+    PaymentIntent,
+    ReturnHint,
+    VirtualAccountRequest,
+    WebhookHint,
+)
 from eventapp.payments.toss_shapes import GATEWAY_KEY, KST, ORDER_REF
 from eventapp.payments.transport import Answer, call, parse_json
 
 log = logging.getLogger(__name__)
 
 name = "toss"
-caps = p.Capabilities(methods=frozenset([p.CARD, p.BANK_TRANSFER, p.VIRTUAL_ACCOUNT]), two_step_confirm=True,
-                      refund_can_fail_later=True, refunds=True, lookup_by_order=True, needs_script=True)
+caps = Capabilities(methods=frozenset([CARD, BANK_TRANSFER, VIRTUAL_ACCOUNT]), two_step_confirm=True,
+                    refund_can_fail_later=True, refunds=True, lookup_by_order=True, needs_script=True)
 
 ANONYMOUS = "@@ANONYMOUS"  # TossPayments.ANONYMOUS of the SDK
-WINDOW_METHODS = {p.CARD: "CARD", p.BANK_TRANSFER: "TRANSFER", p.VIRTUAL_ACCOUNT: "VIRTUAL_ACCOUNT"}
+WINDOW_METHODS = {CARD: "CARD", BANK_TRANSFER: "TRANSFER", VIRTUAL_ACCOUNT: "VIRTUAL_ACCOUNT"}
 KEY = re.compile(r"(test|live)_(g?)(ck|sk)_[A-Za-z0-9_]{8,}\Z")
 RETURN_NAMES = ("paymentKey", "orderId", "amount", "code", "message", "paymentType")
 PAGE = 1000  # lines of the books in one call
@@ -38,7 +64,7 @@ for _operation in ("confirm", "fetch", "cancel", "issue", "list"):
 
 
 # -- the window -------------------------------------------------------------------------------------
-def create_checkout(account: p.GatewayAccount, intent: p.PaymentIntent) -> p.CheckoutInstruction:
+def create_checkout(account: GatewayAccount, intent: PaymentIntent) -> CheckoutInstruction:
     _check_keys(account)
     amount = _won(intent)
     request = {
@@ -54,12 +80,12 @@ def create_checkout(account: p.GatewayAccount, intent: p.PaymentIntent) -> p.Che
         request["customerMobilePhone"] = phone
     if intent.tax_free:
         request["taxFreeAmount"] = intent.tax_free
-    if intent.method == p.CARD:
+    if intent.method == CARD:
         request["card"] = {"useEscrow": False, "flowMode": "DEFAULT", "useCardPoint": False, "useAppCardOnly": False}
     params = {"provider": name, "orderId": intent.order_ref, "amount": amount, "currency": "KRW",
               "clientKey": account.client_key, "customerKey": intent.customer_key or ANONYMOUS,
               "successUrl": intent.success_url, "failUrl": intent.fail_url, "request": request}
-    return p.CheckoutInstruction("js_sdk", account.sdk_url, account.client_key, params)
+    return CheckoutInstruction("js_sdk", account.sdk_url, account.client_key, params)
 
 
 def domestic_phone(phone: str) -> str:
@@ -69,49 +95,49 @@ def domestic_phone(phone: str) -> str:
     return digits if re.fullmatch(r"0[0-9]{7,14}", digits) else ""
 
 
-def parse_return(account: p.GatewayAccount, query: Mapping[str, str]) -> p.ReturnHint:
+def parse_return(account: GatewayAccount, query: Mapping[str, str]) -> ReturnHint:
     """The query of successUrl or failUrl; a name that comes twice is refused, for nobody knows which one counts."""
     values = {}
     for key in RETURN_NAMES:
         several = query.getlist(key) if hasattr(query, "getlist") else [query[key]] if key in query else []
         if len(several) > 1:
-            raise p.BadReturn("repeated_parameter", key)
+            raise BadReturn("repeated_parameter", key)
         values[key] = several[0] if several else ""
     order_ref, gateway_key, amount = values["orderId"], values["paymentKey"], values["amount"]
     if (order_ref and not ORDER_REF.match(order_ref)) or (gateway_key and not GATEWAY_KEY.match(gateway_key)):
-        raise p.BadReturn("malformed_parameter", "orderId" if gateway_key == "" else "paymentKey")
+        raise BadReturn("malformed_parameter", "orderId" if gateway_key == "" else "paymentKey")
     if values["code"]:
-        return p.ReturnHint(order_ref, failure_code=re.sub(r"[^A-Z0-9_]", "", values["code"])[:60] or "UNKNOWN")
+        return ReturnHint(order_ref, failure_code=re.sub(r"[^A-Z0-9_]", "", values["code"])[:60] or "UNKNOWN")
     if not order_ref or not gateway_key or not re.fullmatch(r"[0-9]{1,12}", amount, re.ASCII):
-        raise p.BadReturn("missing_parameter")
-    return p.ReturnHint(order_ref, gateway_key, int(amount))
+        raise BadReturn("missing_parameter")
+    return ReturnHint(order_ref, gateway_key, int(amount))
 
 
 # -- calls ------------------------------------------------------------------------------------------
-def confirm(account: p.GatewayAccount, intent: p.PaymentIntent, hint: p.ReturnHint, key: str) -> p.GatewayPayment:
+def confirm(account: GatewayAccount, intent: PaymentIntent, hint: ReturnHint, key: str) -> GatewayPayment:
     """Take the money (or issue the account). The amount is the stored one, whatever the address bar said."""
     body = {"paymentKey": _gateway_key(hint.gateway_key), "orderId": _order_ref(intent.order_ref),
             "amount": _won(intent)}
     answer = _post(account, "confirm", "/v1/payments/confirm", body, key)
-    return _snapshot(account, answer, p.GatewayRef(intent.order_ref, hint.gateway_key))
+    return _snapshot(account, answer, GatewayRef(intent.order_ref, hint.gateway_key))
 
 
-def fetch(account: p.GatewayAccount, ref: p.GatewayRef) -> p.GatewayPayment | None:
+def fetch(account: GatewayAccount, ref: GatewayRef) -> GatewayPayment | None:
     """What Toss knows; None when it knows nothing of it (a window that was never finished, for example)."""
     path = f"/v1/payments/{_gateway_key(ref.gateway_key)}" if ref.gateway_key \
         else f"/v1/payments/orders/{_order_ref(ref.order_ref)}"
     try:
         answer = _send(account, "fetch", "GET", path)
-    except p.GatewayRefused as refused:
+    except GatewayRefused as refused:
         if refused.code == "NOT_FOUND_PAYMENT":
             return None
-        raise p.GatewayUnknown(refused.code, refused.message, http_status=refused.http_status,
-                               trace_id=refused.trace_id) from refused
+        raise GatewayUnknown(refused.code, refused.message, http_status=refused.http_status,
+                             trace_id=refused.trace_id) from refused
     return _snapshot(account, answer, ref)
 
 
-def issue_virtual_account(account: p.GatewayAccount, intent: p.PaymentIntent, request: p.VirtualAccountRequest,
-                          key: str) -> p.GatewayPayment:
+def issue_virtual_account(account: GatewayAccount, intent: PaymentIntent, request: VirtualAccountRequest,
+                          key: str) -> GatewayPayment:
     """An account to pay into, without a window and without a confirm."""
     body = {"amount": _won(intent), "orderId": _order_ref(intent.order_ref), "orderName": intent.order_name[:100],
             "customerName": request.customer_name[:100], "bank": BANKS[request.bank].toss}
@@ -128,10 +154,10 @@ def issue_virtual_account(account: p.GatewayAccount, intent: p.PaymentIntent, re
     if intent.tax_free:
         body["taxFreeAmount"] = intent.tax_free
     answer = _post(account, "issue", "/v1/virtual-accounts", body, key)
-    return _snapshot(account, answer, p.GatewayRef(intent.order_ref))
+    return _snapshot(account, answer, GatewayRef(intent.order_ref))
 
 
-def cancel(account: p.GatewayAccount, ref: p.GatewayRef, request: p.CancelRequest, key: str) -> p.GatewayPayment:
+def cancel(account: GatewayAccount, ref: GatewayRef, request: CancelRequest, key: str) -> GatewayPayment:
     """Give money back, or close an account nobody has paid into."""
     body = {"cancelReason": request.reason[:200], "refundableAmount": request.expected_remaining}
     if request.amount is not None:
@@ -146,35 +172,35 @@ def cancel(account: p.GatewayAccount, ref: p.GatewayRef, request: p.CancelReques
     return _snapshot(account, answer, ref)
 
 
-def list_transactions(account: p.GatewayAccount, start: datetime, end: datetime) -> Iterator[p.LedgerEntry]:
+def list_transactions(account: GatewayAccount, start: datetime, end: datetime) -> Iterator[LedgerEntry]:
     """The books from `start` (included) to `end` (not), page by page."""
     params = {"startDate": _seoul(start), "endDate": _seoul(end), "limit": str(PAGE)}
     while True:
         body = _send(account, "list", "GET", "/v1/transactions", params=params).body
         if not isinstance(body, list):
-            raise p.GatewayContractError("wrong_shape", "the books are no list")
+            raise GatewayContractError("wrong_shape", "the books are no list")
         entries = [toss_shapes.entry(each) for each in body]
         yield from entries
         if len(entries) < PAGE:
             return
         if params.get("startingAfter") == entries[-1].transaction_key:
-            raise p.GatewayContractError("wrong_shape", "the books do not end")
+            raise GatewayContractError("wrong_shape", "the books do not end")
         params["startingAfter"] = entries[-1].transaction_key
 
 
-def check_credentials(account: p.GatewayAccount) -> p.CredentialCheck:
+def check_credentials(account: GatewayAccount) -> CredentialCheck:
     """Ask for an order that cannot exist: only good keys are told that it doesn't. Moves nothing."""
     try:
         _send(account, "fetch", "GET", f"/v1/payments/orders/check_{secrets.token_hex(16)}")
-    except p.GatewayMisconfigured as error:
-        return p.CredentialCheck(False, error.code, error.message, error.trace_id)
-    except p.GatewayRefused as error:
-        return p.CredentialCheck(error.code in toss_codes.NOT_THERE, error.code, error.message, error.trace_id)
-    return p.CredentialCheck(False, "UNEXPECTED_ANSWER")
+    except GatewayMisconfigured as error:
+        return CredentialCheck(False, error.code, error.message, error.trace_id)
+    except GatewayRefused as error:
+        return CredentialCheck(error.code in toss_codes.NOT_THERE, error.code, error.message, error.trace_id)
+    return CredentialCheck(False, "UNEXPECTED_ANSWER")
 
 
 # -- notices ----------------------------------------------------------------------------------------
-def parse_webhook(account: p.GatewayAccount, headers: Mapping[str, str], raw: bytes, now: datetime) -> p.WebhookHint:
+def parse_webhook(account: GatewayAccount, headers: Mapping[str, str], raw: bytes, now: datetime) -> WebhookHint:
     """Read a notice of any of Toss's three envelopes. Payments' notices are not signed: fetch before believing.
 
     A signature, where there is one, must be right, and on payouts there must be one.
@@ -184,14 +210,14 @@ def parse_webhook(account: p.GatewayAccount, headers: Mapping[str, str], raw: by
     proven = bool(signature)
     if signature and not _signed(account.security_key, raw, low.get("tosspayments-webhook-transmission-time", ""),
                                  signature):
-        raise p.BadSignature("bad_signature")
+        raise BadSignature("bad_signature")
     claims = toss_shapes.webhook(parse_json(raw))
-    if claims["kind"] == p.PAYOUT_CHANGED and not proven:
-        raise p.BadSignature("no_signature")
+    if claims["kind"] == PAYOUT_CHANGED and not proven:
+        raise BadSignature("no_signature")
     delivery = low.get("tosspayments-webhook-transmission-id", "")
     if not re.fullmatch(r"[!-~]{1,200}", delivery):
         delivery = "sha256:" + hashlib.sha256(raw).hexdigest()
-    return p.WebhookHint(delivery_id=delivery, proof=p.PROOF_SIGNATURE if proven else p.PROOF_NONE, **claims)
+    return WebhookHint(delivery_id=delivery, proof=PROOF_SIGNATURE if proven else PROOF_NONE, **claims)
 
 
 def _signed(security_key: str, raw: bytes, sent_at: str, header: str) -> bool:
@@ -211,7 +237,7 @@ def _signed(security_key: str, raw: bytes, sent_at: str, header: str) -> bool:
 
 
 # -- the wire ---------------------------------------------------------------------------------------
-def _post(account: p.GatewayAccount, operation: str, path: str, body: dict, key: str) -> Answer:
+def _post(account: GatewayAccount, operation: str, path: str, body: dict, key: str) -> Answer:
     """The same values make the same bytes: a repeated attempt must not differ from its first try."""
     if not re.fullmatch(r"[!-~]{16,300}", key):
         raise ValueError("an idempotency key has 16 to 300 visible ASCII characters")
@@ -219,7 +245,7 @@ def _post(account: p.GatewayAccount, operation: str, path: str, body: dict, key:
     return _send(account, operation, "POST", path, content=content, key=key)
 
 
-def _send(account: p.GatewayAccount, operation: str, method: str, path: str, *, content: bytes | None = None,
+def _send(account: GatewayAccount, operation: str, method: str, path: str, *, content: bytes | None = None,
           key: str = "", params: Mapping[str, str] | None = None) -> Answer:
     """Send with the current key and, when that one is not valid (any more), once with the previous one."""
     _check_keys(account)
@@ -228,7 +254,7 @@ def _send(account: p.GatewayAccount, operation: str, method: str, path: str, *, 
     for secret_key in account.secret_keys:
         try:
             answer = _send_with(account.api_url, secret_key, operation, method, path, content, key, params)
-        except p.GatewayMisconfigured as error:
+        except GatewayMisconfigured as error:
             refused = refused or error
             continue
         faults.point(f"toss.{operation}.after")
@@ -248,9 +274,9 @@ def _send_with(api_url, secret_key, operation, method, path, content, key, param
         if answer.status != 200:
             raise toss_codes.error_of(answer, trace_id)
         if answer.body is None:
-            raise p.GatewayUnknown("not_json", http_status=200, trace_id=trace_id)
+            raise GatewayUnknown("not_json", http_status=200, trace_id=trace_id)
         return answer
-    except p.GatewayError as error:
+    except GatewayError as error:
         outcome = f"{type(error).__name__} {error.code}"
         raise
     finally:  # never keys, bodies or the path, which names the payment
@@ -259,16 +285,16 @@ def _send_with(api_url, secret_key, operation, method, path, content, key, param
             "attempt_key": key, "milliseconds": round(1000 * (time.monotonic() - began))})
 
 
-def _snapshot(account: p.GatewayAccount, answer: Answer, ref: p.GatewayRef) -> p.GatewayPayment:
+def _snapshot(account: GatewayAccount, answer: Answer, ref: GatewayRef) -> GatewayPayment:
     """Amounts are compared by the one who knows what was stored; that it is the payment asked for, here."""
     snapshot = toss_shapes.payment(answer.body, test_mode=account.client_key.startswith("test_"))
     if (ref.gateway_key and snapshot.gateway_key != ref.gateway_key) \
             or (ref.order_ref and snapshot.order_ref != ref.order_ref):
-        raise p.GatewayContractError("another_payment", "the answer is about another payment")
+        raise GatewayContractError("another_payment", "the answer is about another payment")
     return snapshot
 
 
-def _check_keys(account: p.GatewayAccount) -> None:
+def _check_keys(account: GatewayAccount) -> None:
     """Client and secret key of one family and of the account's mode; wrong ones never leave the house."""
     client = KEY.match(account.client_key)
     secret = [KEY.match(key) for key in account.secret_keys]
@@ -276,7 +302,7 @@ def _check_keys(account: p.GatewayAccount) -> None:
         or any(key[3] != "sk" or key[2] != client[2] or key[1] != client[1] for key in secret if key) \
         or client[1] != account.mode
     if wrong:
-        raise p.GatewayMisconfigured("WRONG_KEYS", "the keys are missing, of the wrong kind or of the wrong mode")
+        raise GatewayMisconfigured("WRONG_KEYS", "the keys are missing, of the wrong kind or of the wrong mode")
 
 
 def clean_key(text: str) -> str:
@@ -284,7 +310,7 @@ def clean_key(text: str) -> str:
     return text.replace("\ufeff", "").strip()
 
 
-def _won(intent: p.PaymentIntent) -> int:
+def _won(intent: PaymentIntent) -> int:
     if intent.amount.currency != "KRW" or intent.amount.amount <= 0:
         raise ValueError("Toss takes Korean won, and more than none")
     return intent.amount.amount

@@ -10,27 +10,56 @@ from decimal import Decimal
 from typing import Any
 
 from eventapp.money import exponent
-from eventapp.payments import provider as p
 from eventapp.payments.banks import BY_TOSS_CODE
+from eventapp.payments.provider import (
+    AUTHORIZED,
+    AWAITING_DEPOSIT,
+    BANK_TRANSFER,
+    BILLING_DELETED,
+    CANCEL_CHANGED,
+    CARD,
+    DEPOSIT_CHANGED,
+    EXPIRED,
+    FAILED,
+    IRRELEVANT,
+    OTHER,
+    PAID,
+    PARTIALLY_REFUNDED,
+    PAYMENT_CHANGED,
+    PAYOUT_CHANGED,
+    PENDING,
+    REFUND_PENDING,
+    REFUNDED,
+    UNKNOWN,
+    VIRTUAL_ACCOUNT,
+    VOIDED,
+    BadWebhook,
+    Failure,
+    GatewayContractError,
+    GatewayPayment,
+    GatewayRefund,
+    IssuedAccount,
+    LedgerEntry,
+)
 
 KST = timezone(timedelta(hours=9))
 ORDER_REF = re.compile(r"[A-Za-z0-9_-]{6,64}\Z")
 GATEWAY_KEY = re.compile(r"[A-Za-z0-9_=-]{1,200}\Z")
 MOST = 10 ** 12  # an amount beyond it is nonsense, and a number like 1E+999999 would eat the memory
 
-METHODS = {"카드": p.CARD, "간편결제": p.CARD, "계좌이체": p.BANK_TRANSFER, "가상계좌": p.VIRTUAL_ACCOUNT,
-           "CARD": p.CARD, "EASY_PAY": p.CARD, "TRANSFER": p.BANK_TRANSFER, "VIRTUAL_ACCOUNT": p.VIRTUAL_ACCOUNT,
-           "Card": p.CARD, "Easy pay": p.CARD, "Transfer": p.BANK_TRANSFER, "Virtual account": p.VIRTUAL_ACCOUNT}
+METHODS = {"카드": CARD, "간편결제": CARD, "계좌이체": BANK_TRANSFER, "가상계좌": VIRTUAL_ACCOUNT,
+           "CARD": CARD, "EASY_PAY": CARD, "TRANSFER": BANK_TRANSFER, "VIRTUAL_ACCOUNT": VIRTUAL_ACCOUNT,
+           "Card": CARD, "Easy pay": CARD, "Transfer": BANK_TRANSFER, "Virtual account": VIRTUAL_ACCOUNT}
 REFUND_STATES = {"DONE": "done", "IN_PROGRESS": "pending", "ABORTED": "failed"}
 
 
 def minor_units(value: Any, currency: str, name: str) -> int:
     """A JSON amount in minor units; only whole ones count, 50000.0 among them."""
     if type(value) not in (int, Decimal) or not -MOST <= value <= MOST:
-        raise p.GatewayContractError("wrong_amount", f"{name} is no amount")
+        raise GatewayContractError("wrong_amount", f"{name} is no amount")
     scaled = Decimal(value).scaleb(exponent(currency))
     if scaled != scaled.to_integral_value():
-        raise p.GatewayContractError("wrong_amount", f"{name} is not whole")
+        raise GatewayContractError("wrong_amount", f"{name} is not whole")
     return int(scaled)
 
 
@@ -45,30 +74,30 @@ def moment(value: Any) -> datetime | None:
         return None
 
 
-def payment(body: Any, *, test_mode: bool) -> p.GatewayPayment:
+def payment(body: Any, *, test_mode: bool) -> GatewayPayment:
     """A Payment object as our snapshot."""
     body = _object(body, "payment")
     currency = _text(body, "currency")
     total = minor_units(body.get("totalAmount"), currency, "totalAmount")
     balance = minor_units(body.get("balanceAmount"), currency, "balanceAmount")
     if not 0 <= balance <= total:
-        raise p.GatewayContractError("wrong_amount", "the balance is outside the total")
+        raise GatewayContractError("wrong_amount", "the balance is outside the total")
     cancels = body.get("cancels") or []
     if not isinstance(cancels, list):
-        raise p.GatewayContractError("wrong_shape", "cancels is no list")
+        raise GatewayContractError("wrong_shape", "cancels is no list")
     refunds = tuple(_refund(each, currency) for each in cancels)
     account = _virtual_account(body["virtualAccount"]) if body.get("virtualAccount") else None
-    failure = body.get("failure")
+    failure = body["failure"] if isinstance(body.get("failure"), dict) else None
     raw_status, approved_at = _text(body, "status"), moment(body.get("approvedAt"))
-    return p.GatewayPayment(
+    return GatewayPayment(
         order_ref=_text(body, "orderId"), gateway_key=_text(body, "paymentKey"),
         status=_status(raw_status, balance, approved_at, refunds, account), raw_status=raw_status,
-        method=METHODS.get(_optional(body, "method"), p.OTHER) if body.get("method") else "",
+        method=METHODS.get(_optional(body, "method"), OTHER) if body.get("method") else "",
         total=total, balance=balance, currency=currency, test_mode=test_mode, refunds=refunds,
         requested_at=moment(body.get("requestedAt")), approved_at=approved_at, virtual_account=account,
         secret=_optional(body, "secret"), merchant_id=_optional(body, "mId"),
         receipt_url=_optional(body["receipt"], "url") if isinstance(body.get("receipt"), dict) else "",
-        failure=p.Failure(_optional(failure, "code"), _optional(failure, "message")) if isinstance(failure, dict) else None,
+        failure=Failure(_optional(failure, "code"), _optional(failure, "message")) if failure else None,
         last_tx=_optional(body, "lastTransactionKey"),
         vat=minor_units(body["vat"], currency, "vat") if body.get("vat") is not None else None,
         partial_cancelable=body.get("isPartialCancelable") is not False, raw=body)
@@ -77,75 +106,75 @@ def payment(body: Any, *, test_mode: bool) -> p.GatewayPayment:
 def _status(raw: str, balance: int, approved_at, refunds, account) -> str:
     if raw in ("DONE", "PARTIAL_CANCELED", "CANCELED") and approved_at:
         if any(refund.status == "pending" for refund in refunds) or (account and account.refund_status == "PENDING"):
-            return p.REFUND_PENDING
+            return REFUND_PENDING
         if balance == 0:  # full refunds in parts stay PARTIAL_CANCELED at Toss
-            return p.REFUNDED
-        return p.PAID if raw == "DONE" else p.PARTIALLY_REFUNDED
+            return REFUNDED
+        return PAID if raw == "DONE" else PARTIALLY_REFUNDED
     if raw == "WAITING_FOR_DEPOSIT":
-        return p.EXPIRED if account and account.expired else p.AWAITING_DEPOSIT
-    return {"READY": p.PENDING, "IN_PROGRESS": p.AUTHORIZED, "CANCELED": p.VOIDED, "ABORTED": p.FAILED,
-            "EXPIRED": p.EXPIRED}.get(raw, p.UNKNOWN)
+        return EXPIRED if account and account.expired else AWAITING_DEPOSIT
+    return {"READY": PENDING, "IN_PROGRESS": AUTHORIZED, "CANCELED": VOIDED, "ABORTED": FAILED,
+            "EXPIRED": EXPIRED}.get(raw, UNKNOWN)
 
 
-def _refund(body: Any, currency: str) -> p.GatewayRefund:
+def _refund(body: Any, currency: str) -> GatewayRefund:
     body = _object(body, "cancel")
     amount = minor_units(body.get("cancelAmount"), currency, "cancelAmount")
-    return p.GatewayRefund(transaction_key=_text(body, "transactionKey"), amount=amount,
-                           reason=_optional(body, "cancelReason"),
-                           status=REFUND_STATES.get(_optional(body, "cancelStatus") or "DONE", "pending"),
-                           at=moment(body.get("canceledAt")))
+    return GatewayRefund(transaction_key=_text(body, "transactionKey"), amount=amount,
+                         reason=_optional(body, "cancelReason"),
+                         status=REFUND_STATES.get(_optional(body, "cancelStatus") or "DONE", "pending"),
+                         at=moment(body.get("canceledAt")))
 
 
-def _virtual_account(body: Any) -> p.IssuedAccount:
+def _virtual_account(body: Any) -> IssuedAccount:
     body = _object(body, "virtualAccount")
     code = _optional(body, "bankCode")
     bank = BY_TOSS_CODE.get(code)
-    return p.IssuedAccount(bank=bank.name if bank else "", bank_code=code, number=_text(body, "accountNumber"),
-                           customer_name=_optional(body, "customerName"), due_at=moment(body.get("dueDate")),
-                           expired=body.get("expired") is True, refund_status=_optional(body, "refundStatus"))
+    return IssuedAccount(bank=bank.name if bank else "", bank_code=code, number=_text(body, "accountNumber"),
+                         customer_name=_optional(body, "customerName"), due_at=moment(body.get("dueDate")),
+                         expired=body.get("expired") is True, refund_status=_optional(body, "refundStatus"))
 
 
-def entry(body: Any) -> p.LedgerEntry:
+def entry(body: Any) -> LedgerEntry:
     """A line of /v1/transactions; money that went back is negative, whichever sign Toss gives it."""
     body = _object(body, "transaction")
     currency, status = _text(body, "currency"), _text(body, "status")
     amount = minor_units(body.get("amount"), currency, "amount")
     if status in ("CANCELED", "PARTIAL_CANCELED"):
         amount = -abs(amount)
-    return p.LedgerEntry(transaction_key=_text(body, "transactionKey"), gateway_key=_text(body, "paymentKey"),
-                         order_ref=_text(body, "orderId"), raw_status=status, amount=amount, currency=currency,
-                         at=moment(body.get("transactionAt")), merchant_id=_optional(body, "mId"))
+    return LedgerEntry(transaction_key=_text(body, "transactionKey"), gateway_key=_text(body, "paymentKey"),
+                       order_ref=_text(body, "orderId"), raw_status=status, amount=amount, currency=currency,
+                       at=moment(body.get("transactionAt")), merchant_id=_optional(body, "mId"))
 
 
 def webhook(body: Any) -> dict:
     """What a notice claims, as fields of WebhookHint; the shapes are told apart by what they contain."""
     if not isinstance(body, dict):
-        raise p.BadWebhook("not_json", "a JSON object was expected")
+        raise BadWebhook("not_json", "a JSON object was expected")
     occurred_at, event = moment(body.get("createdAt")), body.get("eventType")
     if event is None and {"secret", "orderId", "status"} <= body.keys():  # DEPOSIT_CALLBACK: flat, without its name
-        hint = _claims(body, p.DEPOSIT_CHANGED)
+        hint = _claims(body, DEPOSIT_CHANGED)
         if not hint["order_ref"] or not hint["secret"]:
-            raise p.BadWebhook("wrong_shape", "a deposit names its order and its secret")
+            raise BadWebhook("wrong_shape", "a deposit names its order and its secret")
         return hint | {"occurred_at": occurred_at}
     if not isinstance(event, str):
-        raise p.BadWebhook("wrong_shape", "neither an event nor a deposit")
+        raise BadWebhook("wrong_shape", "neither an event nor a deposit")
     if event in ("payout.changed", "seller.changed"):
-        return {"kind": p.PAYOUT_CHANGED, "occurred_at": occurred_at}
-    kind = {"PAYMENT_STATUS_CHANGED": p.PAYMENT_CHANGED, "CANCEL_STATUS_CHANGED": p.CANCEL_CHANGED,
-            "BILLING_DELETED": p.BILLING_DELETED}.get(event, p.IRRELEVANT)
+        return {"kind": PAYOUT_CHANGED, "occurred_at": occurred_at}
+    kind = {"PAYMENT_STATUS_CHANGED": PAYMENT_CHANGED, "CANCEL_STATUS_CHANGED": CANCEL_CHANGED,
+            "BILLING_DELETED": BILLING_DELETED}.get(event, IRRELEVANT)
     data = body.get("data")
-    if kind != p.IRRELEVANT and not isinstance(data, dict):
-        raise p.BadWebhook("wrong_shape", "the event has no data")
-    hint = _claims(data, kind) if kind != p.IRRELEVANT else {"kind": kind}
-    if kind == p.PAYMENT_CHANGED and not (hint["gateway_key"] or hint["order_ref"]):
-        raise p.BadWebhook("wrong_shape", "the event names no payment")
+    if kind != IRRELEVANT and not isinstance(data, dict):
+        raise BadWebhook("wrong_shape", "the event has no data")
+    hint = _claims(data, kind) if kind != IRRELEVANT else {"kind": kind}
+    if kind == PAYMENT_CHANGED and not (hint["gateway_key"] or hint["order_ref"]):
+        raise BadWebhook("wrong_shape", "the event names no payment")
     return hint | {"occurred_at": occurred_at}
 
 
 def _claims(data: Mapping[str, Any], kind: str) -> dict:
     secret = data.get("secret")
     if secret is not None and not (isinstance(secret, str) and re.fullmatch(r"[!-~]{0,50}", secret)):
-        raise p.BadWebhook("wrong_shape", "that is no secret")
+        raise BadWebhook("wrong_shape", "that is no secret")
     status = data.get("status")
     return {"kind": kind, "order_ref": _matching(data.get("orderId"), ORDER_REF),
             "gateway_key": _matching(data.get("paymentKey"), GATEWAY_KEY), "secret": secret or "",
@@ -158,14 +187,14 @@ def _matching(value: Any, pattern: re.Pattern) -> str:
 
 def _object(value: Any, name: str) -> Mapping[str, Any]:
     if not isinstance(value, dict):
-        raise p.GatewayContractError("wrong_shape", f"{name} is no object")
+        raise GatewayContractError("wrong_shape", f"{name} is no object")
     return value
 
 
 def _text(body: Mapping[str, Any], name: str) -> str:
     value = body.get(name)
     if not isinstance(value, str) or not value:
-        raise p.GatewayContractError("wrong_shape", f"{name} is missing")
+        raise GatewayContractError("wrong_shape", f"{name} is missing")
     return value
 
 

@@ -1,0 +1,74 @@
+"""Whose keys are valid. Only test keys: a live one is refused before anything else is looked at.
+
+Valid are the pair of TOSS_CLIENT_KEY and TOSS_SECRET_KEY, pairs registered by `POST /control/accounts`, and
+every pair `test_ck_demo…` / `test_sk_demo…` with the same ending, so that a demo's organisations have
+accounts of their own without registering.
+"""
+import hashlib
+import re
+import threading
+from dataclasses import asdict, dataclass, field
+
+from eventapp.sandbox.journal import Journal
+
+DEMO = re.compile(r"test_(g?)(ck|sk)_(demo[A-Za-z0-9_]{4,})\Z")
+TEST_KEY = re.compile(r"test_g?(ck|sk)_[A-Za-z0-9_]{8,}\Z")
+
+
+@dataclass
+class Account:
+    client_key: str
+    secret_keys: list[str]
+    webhooks: list[dict] = field(default_factory=list)  # {"url", "events"}
+    security_key: str = ""
+
+    @property
+    def merchant_id(self) -> str:
+        return "sb" + hashlib.sha256(self.client_key.encode()).hexdigest()[:12]
+
+
+class Accounts:
+    def __init__(self, journal: Journal):
+        self.journal, self.lock = journal, threading.Lock()
+        self.by_client: dict[str, Account] = {}
+
+    def of_client(self, client_key: str) -> Account | None:
+        return self.by_client.get(client_key) or self._demo(client_key)
+
+    def of_secret(self, secret_key: str) -> Account | None:
+        for account in list(self.by_client.values()):
+            if secret_key in account.secret_keys:
+                return account
+        match = DEMO.match(secret_key)
+        client_key = f"test_{match[1]}ck_{match[3]}" if match and match[2] == "sk" else ""
+        return self._demo(client_key) if client_key not in self.by_client else None
+
+    def _demo(self, client_key: str) -> Account | None:
+        match = DEMO.match(client_key)
+        if not match or match[2] != "ck":
+            return None
+        return self.put(client_key, [f"test_{match[1]}sk_{match[3]}"])
+
+    def put(self, client_key: str, secret_keys: list[str], security_key: str | None = None) -> Account:
+        """Make an account or change its keys; raises ValueError for keys that are not test keys."""
+        if not TEST_KEY.match(client_key) or not all(TEST_KEY.match(key) for key in secret_keys):
+            raise ValueError("test keys only: test_ck_… and test_sk_…")
+        with self.lock:
+            account = self.by_client.setdefault(client_key, Account(client_key, secret_keys))
+            account.secret_keys = secret_keys
+            account.security_key = account.security_key if security_key is None else security_key
+            self.journal.append(account=asdict(account))
+            return account
+
+    def set_webhooks(self, account: Account, webhooks: list[dict]) -> None:
+        with self.lock:
+            account.webhooks = webhooks
+            self.journal.append(account=asdict(account))
+
+    def restore(self, line: dict) -> None:
+        if "account" in line:
+            account = Account(**line["account"])
+            self.by_client[account.client_key] = account
+
+    def dump(self):
+        yield from ({"account": asdict(account)} for account in list(self.by_client.values()))

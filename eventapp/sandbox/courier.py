@@ -1,0 +1,144 @@
+"""Notices on their way to the shop: sent at once, repeated as Toss repeats them, in a hurry.
+
+Toss waits 1, 4, 16 … 4096 minutes between tries; here a minute lasts `scale` × 60 seconds (1 by default).
+"""
+import hashlib
+import heapq
+import hmac
+import itertools
+import json
+import logging
+import secrets
+import threading
+import time
+from base64 import b64encode
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import httpx
+
+from eventapp.sandbox.journal import Journal
+from eventapp.sandbox.shapes import HEADER, created_at
+
+log = logging.getLogger(__name__)
+WAITS = [1, 4, 16, 64, 256, 1024, 4096]  # Toss's minutes
+PATIENCE = 10  # seconds for an answer
+SWAP = 0.4  # seconds that every other notice is held back when the order is to be wrong
+
+
+@dataclass
+class Switches:
+    """`duplicate`: how many more times each is sent; `drop`: how many of the next are lost for good."""
+
+    duplicate: int = 0
+    reorder: bool = False
+    delay: float = 0.0
+    drop: int = 0
+
+
+class Courier:
+    def __init__(self, journal: Journal, scale: float = 1 / 60):
+        self.journal, self.scale = journal, scale
+        self.switches = Switches()
+        self.waiting: list[tuple[float, int, dict]] = []
+        self.open: dict[str, dict] = {}
+        self.done: deque[dict] = deque(maxlen=500)
+        self.count = itertools.count()
+        self.bell = threading.Condition()
+        self.stopped = False
+        self.pool = ThreadPoolExecutor(4, "courier")
+        self.client = httpx.Client(timeout=PATIENCE, trust_env=False, follow_redirects=False)
+        logging.getLogger("httpx").setLevel(logging.WARNING)
+
+    def start(self) -> None:
+        threading.Thread(target=self._run, name="courier", daemon=True).start()
+
+    def stop(self) -> None:
+        with self.bell:
+            self.stopped = True
+            self.bell.notify()
+        self.pool.shutdown(wait=False, cancel_futures=True)
+        self.client.close()
+
+    def take(self, url: str, body: dict, now: float, *, security_key: str = "") -> dict | None:
+        """A notice to deliver; None when the switches lose it. `security_key` signs it, as payouts are."""
+        with self.bell:
+            if self.switches.drop > 0:
+                self.switches.drop -= 1
+                return None
+            notice = {"id": f"whtrans_{secrets.token_hex(12)}", "url": url, "tries": 0, "security_key": security_key,
+                      "body": json.dumps(body, ensure_ascii=False), "at": now}
+            self.open[notice["id"]] = notice
+            swap = SWAP if self.switches.reorder and next(self.count) % 2 == 0 else 0
+            for _ in range(1 + self.switches.duplicate):
+                self._push(notice, self.switches.delay + swap)
+            return notice
+
+    def restore(self, line: dict) -> None:
+        for notice in line.get("deliveries", ()):
+            self.open[notice["id"]] = notice
+        if "delivered" in line:
+            self.open.pop(line["delivered"], None)
+
+    def dump(self):
+        """What a restart must deliver yet; it is put on its way at the same time."""
+        for notice in list(self.open.values()):
+            self._push(notice, 0)
+            yield {"deliveries": [notice]}
+
+    def clear(self) -> None:
+        with self.bell:
+            self.waiting.clear()
+            self.open.clear()
+            self.done.clear()
+            self.switches = Switches()
+
+    def listed(self) -> dict:
+        return {"waiting": [_shown(notice) for notice in list(self.open.values())], "done": list(self.done)}
+
+    def _push(self, notice: dict, seconds: float) -> None:
+        with self.bell:
+            heapq.heappush(self.waiting, (time.monotonic() + seconds, next(self.count), notice))
+            self.bell.notify()
+
+    def _run(self) -> None:
+        while True:
+            with self.bell:
+                while not self.stopped and (not self.waiting or self.waiting[0][0] > time.monotonic()):
+                    self.bell.wait(self.waiting[0][0] - time.monotonic() if self.waiting else None)
+                if self.stopped:
+                    return
+                notice = heapq.heappop(self.waiting)[2]
+            self.pool.submit(self._deliver, notice)
+
+    def _deliver(self, notice: dict) -> None:
+        tries = notice["tries"]
+        notice["tries"] = tries + 1
+        try:
+            status = self.client.post(notice["url"], content=notice["body"].encode(),
+                                      headers=self._headers(notice, tries)).status_code
+        except (httpx.HTTPError, RuntimeError) as error:  # RuntimeError: closed while the sandbox stops
+            status = type(error).__name__
+        if status == 200 or tries >= len(WAITS):
+            with self.bell:
+                self.open.pop(notice["id"], None)
+            self.done.append(_shown(notice) | {"status": status})
+            self.journal.append(delivered=notice["id"])
+        elif not self.stopped:
+            log.info("notice %s: %s, again later", notice["id"], status)
+            self._push(notice, WAITS[tries] * 60 * self.scale)
+
+    def _headers(self, notice: dict, tries: int) -> dict:
+        sent_at = created_at(time.time()) + "+09:00"
+        headers = {"content-type": "application/json; charset=utf-8", HEADER + "id": notice["id"],
+                   HEADER + "time": sent_at, HEADER + "retried-count": str(tries)}
+        if notice["security_key"]:
+            signed = notice["body"].encode() + b":" + sent_at.encode()
+            digest = hmac.new(bytes.fromhex(notice["security_key"]), signed, hashlib.sha256).digest()
+            headers["tosspayments-webhook-signature"] = "v1:" + b64encode(digest).decode()
+        return headers
+
+
+def _shown(notice: dict) -> dict:
+    return {"id": notice["id"], "url": notice["url"], "tries": notice["tries"], "body": json.loads(notice["body"])}
