@@ -30,8 +30,9 @@ def ensure(settings: Settings) -> None:
         for name, limits in LIMITS.items():
             role = settings.role(name)
             exists = connection.scalar(text("SELECT 1 FROM pg_roles WHERE rolname = :role"), {"role": role})
-            run(("ALTER" if exists else "CREATE") + " ROLE {} LOGIN NOSUPERUSER NOBYPASSRLS NOCREATEDB NOCREATEROLE PASSWORD {secret}",
-                role, secret=settings.role_password(name))
+            if not exists:  # only a superuser may name these attributes in an ALTER, even to leave them as they are
+                run("CREATE ROLE {} LOGIN NOSUPERUSER NOBYPASSRLS NOCREATEDB NOCREATEROLE", role)
+            run("ALTER ROLE {} PASSWORD {secret}", role, secret=settings.role_password(name))
             run("GRANT CONNECT ON DATABASE {} TO {}", settings.role_prefix, role)
             run("GRANT USAGE ON SCHEMA public TO {}", role)
             for limit, value in limits.items():
