@@ -19,7 +19,7 @@ class Answer(BaseHTTPRequestHandler):
 
 
 def serve(port):
-    """As an application server does it: a child holds the port as well, stopped with its parent but not killed with it."""
+    """As an application server does it: a child holds the port as well, stopped but not killed with its parent."""
     server = ThreadingHTTPServer(("127.0.0.1", int(port)), Answer)
     child = os.fork()
 

@@ -56,9 +56,10 @@ def working_in(data):
 
 def test_the_owner_gets_a_database_on_a_socket_and_is_no_superuser(server):
     with psycopg.connect(server.start()) as db:
-        answer = db.execute("select current_database(), current_user, rolsuper, rolcreaterole, rolcreatedb, rolbypassrls,"
-                            " current_setting('listen_addresses'), current_setting('jit'), current_setting('server_encoding')"
-                            " from pg_roles where rolname = current_user").fetchone()
+        answer = db.execute("""
+            select current_database(), current_user, rolsuper, rolcreaterole, rolcreatedb, rolbypassrls,
+                   current_setting('listen_addresses'), current_setting('jit'), current_setting('server_encoding')
+            from pg_roles where rolname = current_user""").fetchone()
     assert answer == ("eventapp", "eventapp", False, True, True, False, "", "off", "UTF8")
 
 

@@ -17,6 +17,7 @@ from eventapp.config import ROOT
 from eventapp.supervisor.postgres import EmbeddedPostgres
 from eventapp.supervisor.processes import marked
 
+ELSEWHERE = ("DATABASE_URL", "REDIS_URL", "QUEUE_DATABASE_URL", "TOSS_API_URL", "SMTP_URL", "APP_ENV")
 STAND_IN = Path(__file__).with_name("stand_in.py")
 
 
@@ -39,8 +40,7 @@ class House:
         self.started = []
 
     def start(self, **environment):
-        clean = {name: value for name, value in os.environ.items()
-                 if name not in ("DATABASE_URL", "REDIS_URL", "QUEUE_DATABASE_URL", "TOSS_API_URL", "SMTP_URL", "APP_ENV")}
+        clean = {name: value for name, value in os.environ.items() if name not in ELSEWHERE}
         process = subprocess.Popen([sys.executable, STAND_IN], cwd=ROOT, text=True, stdout=subprocess.PIPE,
                                    env=clean | {"VAR": str(self.var), "PORT": str(self.port), "PYTHONPATH": str(ROOT)}
                                    | environment)
@@ -69,7 +69,7 @@ class House:
 
     def count(self, table):
         with psycopg.connect(self.database.url) as db:
-            return db.execute(psycopg.sql.SQL("select count(*) from {}").format(psycopg.sql.Identifier(table))).fetchone()[0]
+            return db.execute(f"select count(*) from {table}").fetchone()[0]
 
     def members(self):
         return {name: marked(f"{self.var}:{name}") for name in ("web", "worker", "sandbox")}
