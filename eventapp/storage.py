@@ -11,7 +11,7 @@ from pathlib import Path
 
 from itsdangerous import BadSignature, URLSafeSerializer
 
-PART = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
+KEY = re.compile(r"org/[0-9]+(/[A-Za-z0-9_][A-Za-z0-9._-]{0,127})+")
 
 
 class NotStored(KeyError):
@@ -20,9 +20,13 @@ class NotStored(KeyError):
 
 def key(org_id: int, *parts: str) -> str:
     """`org/<id>/…`, from names we made ourselves: no slashes, no dots in front."""
-    if not parts or not all(PART.fullmatch(part) for part in parts):
-        raise ValueError(f"not a storage key: {parts!r}")
-    return "/".join(("org", str(int(org_id)), *parts))
+    return _checked("/".join(("org", str(int(org_id)), *parts)), len(parts))
+
+
+def _checked(key: str, parts: int | None = None) -> str:
+    if not KEY.fullmatch(key) or (parts is not None and key.count("/") != parts + 1):
+        raise ValueError(f"not a storage key: {key!r}")
+    return key
 
 
 def write(path: Path, content: bytes) -> None:
@@ -76,10 +80,7 @@ class Folder:
         return key if time.time() < until else None
 
     def _path(self, key: str) -> Path:
-        path = (self.root / key).resolve()
-        if not path.is_relative_to(self.root / "org"):
-            raise ValueError(f"not a storage key: {key!r}")
-        return path
+        return self.root / _checked(key)
 
 
 class Bucket:
@@ -95,16 +96,16 @@ class Bucket:
                                    config=Config(connect_timeout=5, read_timeout=30, retries={"max_attempts": 3}))
 
     def put(self, key: str, content: bytes, content_type: str) -> None:
-        self.client.put_object(Bucket=self.bucket, Key=key, Body=content, ContentType=content_type)
+        self.client.put_object(Bucket=self.bucket, Key=_checked(key), Body=content, ContentType=content_type)
 
     def get(self, key: str) -> bytes:
         try:
-            return self.client.get_object(Bucket=self.bucket, Key=key)["Body"].read()
+            return self.client.get_object(Bucket=self.bucket, Key=_checked(key))["Body"].read()
         except self.client.exceptions.NoSuchKey:
             raise NotStored(key) from None
 
     def delete(self, key: str) -> None:
-        self.client.delete_object(Bucket=self.bucket, Key=key)
+        self.client.delete_object(Bucket=self.bucket, Key=_checked(key))
 
     def url(self, key: str, seconds: int) -> str:
         return self.client.generate_presigned_url("get_object", ExpiresIn=seconds, Params={

@@ -7,7 +7,7 @@ from functools import cache
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
 from eventapp import languages
 from eventapp.money import money_text
@@ -17,7 +17,7 @@ from eventapp.tickets.values import Event
 @cache
 def environment() -> Environment:
     made = Environment(loader=FileSystemLoader(Path(__file__).parent.parent / "templates"), undefined=StrictUndefined,
-                       autoescape=lambda name: not name.endswith(".txt"), trim_blocks=True, lstrip_blocks=True,
+                       autoescape=select_autoescape(("html",)), trim_blocks=True, lstrip_blocks=True,
                        extensions=["jinja2.ext.i18n"])
     made.install_gettext_callables(_translated, _counted, newstyle=True)
     made.filters.update(money=_money, when=languages.when, span=span, zone=_zone)
@@ -26,7 +26,7 @@ def environment() -> Environment:
 
 
 def span(event: Event) -> tuple[str, str]:
-    """From when to when, in two pieces that may stand on two lines: "Thu 5 Aug 2027, 2:00 pm –", "Sun 8 Aug, 1:00 pm"."""
+    """From when to when, in pieces for one line or two: "Thu 5 Aug 2027, 2:00 pm –", "Sun 8 Aug, 1:00 pm"."""
     zone = event.timezone
     first, last = (moment.astimezone(ZoneInfo(zone)).date() for moment in (event.starts_at, event.ends_at))
     comma = " " if languages.current_locale() == "ko" else ", "

@@ -24,7 +24,8 @@ def svg(text: str, label: str = "") -> Markup:
     path = "".join(f"M{left},{top}h{width}v1h-{width}z" for top, row in enumerate(rows) for left, width in _runs(row))
     named = Markup('role="img" aria-label="{}"').format(label) if label else Markup('aria-hidden="true"')
     return Markup('<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {0} {0}" shape-rendering="crispEdges" {1}>'
-                  '<path fill="#fff" d="M0,0h{0}v{0}h-{0}z"/><path fill="#000" d="{2}"/></svg>').format(side, named, path)
+                  '<path fill="#fff" d="M0,0h{0}v{0}h-{0}z"/><path fill="#000" d="{2}"/></svg>').format(
+                      side, named, path)
 
 
 def _code(text: str, module: int) -> qrcode.QRCode:
