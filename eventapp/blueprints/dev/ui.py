@@ -15,7 +15,15 @@ from eventapp.permissions import PUBLIC, requires
 @requires(PUBLIC)
 @requires(PUBLIC)
 def components():
-    return render_template("dev/ui.html", soon=clock.now() + timedelta(days=2, hours=5), icons=_icons())
+    soon = clock.now() + timedelta(days=2, hours=5)
+    return render_template("dev/ui.html", soon=soon, sessions=_sessions(soon), icons=_icons())
+
+
+def _sessions(start):
+    """Some lines of a programme."""
+    lines = [(0, "등록과 환영", "Registration and welcome", ""), (2, "개회 예배", "Opening service", "이바울"), (20, "아침 강해", "Morning lecture", "")]
+    return [{"starts_at": start + timedelta(hours=hours), "title": {"ko": ko, "en": en}, "speaker": speaker, "room": {"ko": "대강당", "en": "Hall"}}
+            for hours, ko, en, speaker in lines]
 
 
 def _icons():

@@ -1,0 +1,62 @@
+"""An offer as a visitor sees it: each program with the price of the moment, what comes after, and what is left."""
+from dataclasses import dataclass
+from datetime import datetime
+
+from eventapp.domain import pricing
+from eventapp.domain.ordering import Offer
+from eventapp.models import Program
+
+
+@dataclass(frozen=True, slots=True)
+class Sale:
+    """`state`: open, sold_out, not_yet or closed. `left` only when it is worth saying."""
+
+    program: Program
+    state: str
+    price: int
+    tier: dict
+    until: datetime | None
+    next_price: int | None
+    left: int | None
+
+
+def sales(offer: Offer) -> list[Sale]:
+    return [_sale(offer, program) for program in offer.programs.values() if program.tiers]
+
+
+def lowest(sales: list[Sale]) -> int | None:
+    """From how much one can come: the cheapest admission on sale, or anything when there is no admission."""
+    admissions = [sale for sale in sales if sale.program.kind == "admission"] or sales
+    return min((sale.price for sale in admissions if sale.state == "open"), default=None)
+
+
+def state(offer: Offer, sales: list[Sale]) -> str:
+    """open, sold_out, not_yet, closed, cancelled or draft: what the page says about coming."""
+    whole = offer.event.registration_state(offer.at)
+    admissions = [sale for sale in sales if sale.program.kind == "admission"] or sales
+    full = any(quota.left <= 0 for quota in offer.whole_event)
+    if whole == "open" and (full or (admissions and all(sale.state == "sold_out" for sale in admissions))):
+        return "sold_out"
+    return whole
+
+
+def _sale(offer: Offer, program: Program) -> Sale:
+    tier = pricing.current_tier(program, offer.at) or program.tiers[-1]
+    later = program.tiers[program.tiers.index(tier) + 1:]
+    until = datetime.fromisoformat(tier["until"]) if later and tier.get("until") else None
+    return Sale(program, _state(offer, program), tier["price"], tier.get("name") or {}, until,
+                later[0]["price"] if later else None, _left(offer, program))
+
+
+def _state(offer: Offer, program: Program) -> str:
+    if program.sales_open_at and offer.at < program.sales_open_at:
+        return "not_yet"
+    if pricing.price(program, offer.at) is None:
+        return "closed"
+    left = offer.left(program)
+    return "sold_out" if left is not None and left < max(1, program.minimum) else "open"
+
+
+def _left(offer: Offer, program: Program) -> int | None:
+    scarce = [quota.left for quota in [*program.quotas, *offer.whole_event] if quota.is_scarce]
+    return min(scarce, default=None)
