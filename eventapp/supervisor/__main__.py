@@ -204,7 +204,7 @@ class Supervisor:
                  f"  Landing page     http://{at}/"]
         if not self.settings.production:
             lines += [f"  Event            http://{at}/seoul-ubf/wmc-2026", f"  Organisation     http://seoul-ubf.{at}/"]
-            if self.settings.embedded_mail:
+            if not self.settings.smtp_url:
                 lines += [f"  Mail sent        http://{at}/dev/mailbox"]
             if self.sandbox:
                 lines += [f"  Gateway sandbox  http://{at}/dev/gateway"]
