@@ -1,0 +1,115 @@
+"""The books: every movement of money, written once and never changed. What is owed and what was paid are sums of them.
+
+Callers hold the order's row, or have just made it, so nobody else writes its entries meanwhile.
+"""
+from sqlalchemy import case, func, select
+
+from eventapp.extensions import db
+from eventapp.models import LedgerEntry, LineItem, Order, Payment, Registration, Status
+
+GONE = (Status.DRAFT, Status.REJECTED, Status.EXPIRED, Status.CANCELLED)
+MONEY = ("gateway", "bank")
+SIDES = {"charged": ("receivable", "sales"), "released": ("sales", "receivable")}
+
+
+def charge(order: Order) -> None:
+    """What was just sold is owed."""
+    _write(order, "charged", "placed", order.total)
+
+
+def charge_again(order: Order) -> None:
+    """Registrations that were given up count once more: what is charged grows to what is now held."""
+    held = db.session.scalar(select(func.coalesce(func.sum(LineItem.quantity * LineItem.unit_price), 0)).join(
+        Registration, Registration.id == LineItem.registration_id).where(
+        Registration.order_id == order.id, Registration.status.not_in(GONE)))
+    _write(order, "charged", f"again {_count(order, 'charged')}", held - charged(order))
+
+
+def release(order: Order, key: str, registrations=None) -> None:
+    """What has not been paid is owed no more; or, of some registrations, what they were sold for. `key` makes it once."""
+    if registrations is None:
+        amount = owed(order)
+    else:
+        sold = db.session.scalar(select(func.coalesce(func.sum(LineItem.quantity * LineItem.unit_price), 0)).where(
+            LineItem.registration_id.in_([one.id for one in registrations])))
+        amount = min(sold, charged(order))
+    _write(order, "released", f"{key} {_count(order, 'released')}", amount)
+
+
+def pay(payment: Payment, key: str) -> None:
+    """The whole amount came."""
+    _move(payment, "paid", key, payment.amount, debit=_till(payment), credit="receivable")
+
+
+def reverse(payment: Payment, key: str) -> None:
+    """The bank took a deposit back."""
+    _move(payment, "reversed", key, payment.amount, debit="receivable", credit=_till(payment))
+
+
+def refund(payment: Payment, key: str, amount: int) -> None:
+    _move(payment, "refunded", key, amount, debit="receivable", credit=_till(payment))
+
+
+# -- sums ------------------------------------------------------------------------------------------
+
+def owed(order: Order) -> int:
+    """What the buyer still has to pay; negative when we owe it them."""
+    return _sum(LedgerEntry.order_id == order.id, LedgerEntry.debit == "receivable", LedgerEntry.credit == "receivable")
+
+
+def paid(order: Order) -> int:
+    """What we hold of the buyer's money."""
+    return _sum(LedgerEntry.order_id == order.id, LedgerEntry.debit.in_(MONEY), LedgerEntry.credit.in_(MONEY))
+
+
+def charged(order: Order) -> int:
+    return _sum(LedgerEntry.order_id == order.id, LedgerEntry.credit == "sales", LedgerEntry.debit == "sales")
+
+
+def received(payment: Payment) -> int:
+    """What came by this payment and was not taken back by the bank; refunds are not looked at."""
+    return _sum(LedgerEntry.payment_id == payment.id, LedgerEntry.kind == "paid", LedgerEntry.kind == "reversed")
+
+
+def refunds(payment: Payment) -> set[str]:
+    """The gateway's keys of the refunds that are in the books."""
+    return set(db.session.scalars(select(LedgerEntry.transaction_key).where(
+        LedgerEntry.payment_id == payment.id, LedgerEntry.kind == "refunded")))
+
+
+def arrivals(payment: Payment) -> int:
+    """How often the money came: more than once when the bank has taken it back between."""
+    return db.session.scalar(select(func.count()).where(LedgerEntry.payment_id == payment.id, LedgerEntry.kind == "paid"))
+
+
+def _sum(of, plus, minus) -> int:
+    signed = case((plus, LedgerEntry.amount), (minus, -LedgerEntry.amount), else_=0)
+    db.session.flush()
+    return db.session.scalar(select(func.coalesce(func.sum(signed), 0)).where(of))
+
+
+def _count(order: Order, kind: str) -> int:
+    return db.session.scalar(select(func.count()).where(LedgerEntry.order_id == order.id, LedgerEntry.kind == kind))
+
+
+# -- writing ---------------------------------------------------------------------------------------
+
+def _till(payment: Payment) -> str:
+    return "bank" if payment.provider == "manual" else "gateway"
+
+
+def _write(order: Order, kind: str, key: str, amount: int) -> None:
+    if amount > 0:
+        debit, credit = SIDES[kind]
+        _add(LedgerEntry(order_id=order.id, kind=kind, transaction_key=key, debit=debit, credit=credit, amount=amount,
+                         currency=order.currency))
+
+
+def _move(payment: Payment, kind: str, key: str, amount: int, *, debit: str, credit: str) -> None:
+    _add(LedgerEntry(order_id=payment.order_id, payment_id=payment.id, kind=kind, transaction_key=key, debit=debit,
+                     credit=credit, amount=amount, currency=payment.currency))
+
+
+def _add(entry: LedgerEntry) -> None:
+    db.session.add(entry)
+    db.session.flush()
