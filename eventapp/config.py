@@ -51,14 +51,21 @@ class Settings:
     guards_off: frozenset = frozenset()
     var: Path = ROOT / "var"
     platform_hosts: frozenset = field(default_factory=frozenset)
+    roles: str = ""
 
     @property
     def production(self) -> bool:
         return self.app_env == "production"
 
     @property
-    def embedded_mail(self) -> bool:
-        return not self.smtp_url
+    def mail_url(self) -> str:
+        """Where letters go: an SMTP server, or the local mailbox page."""
+        return self.smtp_url or f"folder:{self.var / 'mailbox'}"
+
+    @property
+    def platform_url(self) -> str:
+        """The platform's own address, for links in letters."""
+        return f"https://{self.platform_host}" if self.production else f"http://{self.platform_host}:{self.port}"
 
     @property
     def sandboxed(self) -> bool:
@@ -72,8 +79,8 @@ class Settings:
     # -- the database, seen by each role ------------------------------------------------------
     @property
     def role_prefix(self) -> str:
-        """Roles live in the whole cluster, so they carry the database's name."""
-        return make_url(self.database_url).database
+        """Roles live in the whole cluster, so they carry the database's name (or `roles`, for copies of a database)."""
+        return self.roles or make_url(self.database_url).database
 
     def role(self, name: str) -> str:
         return f"{self.role_prefix}_{name}"
@@ -194,3 +201,16 @@ def _own_addresses():
     except OSError:
         pass
     return addresses
+
+
+_active: Settings | None = None
+
+
+def activate(settings: Settings) -> None:
+    """The settings this process runs with, for what has no application at hand."""
+    global _active
+    _active = settings
+
+
+def active() -> Settings:
+    return _active

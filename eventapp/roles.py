@@ -3,11 +3,22 @@
 They are made by `flask release` as the owner. Roles belong to the whole cluster and so carry the database's name; their
 passwords are derived from SECRET_KEY, so that one address in the environment is enough.
 """
+import logging
+
+import click
 from psycopg import sql
-from sqlalchemy import create_engine, text
+from sqlalchemy import create_engine, event, text
+from sqlalchemy.exc import DBAPIError
 
 from eventapp.config import Settings
 
+log = logging.getLogger("eventapp.roles")
+OLDEST = 150014
+"""As `server_version_num` writes 15.14."""
+ABOUT_US = """
+    SELECT rolsuper, rolbypassrls, EXISTS (SELECT FROM pg_class WHERE relowner = r.oid AND relkind IN ('r', 'p')),
+           current_setting('server_version_num')::int
+    FROM pg_roles r WHERE rolname = current_user"""
 LIMITS = {
     "app": {"statement_timeout": "15s", "lock_timeout": "5s", "idle_in_transaction_session_timeout": "60s", "jit": "off"},
     "platform": {"statement_timeout": "60s", "lock_timeout": "5s", "idle_in_transaction_session_timeout": "60s", "jit": "off"},
@@ -33,24 +44,42 @@ def ensure(settings: Settings) -> None:
             if not exists:  # only a superuser may name these attributes in an ALTER, even to leave them as they are
                 run("CREATE ROLE {} LOGIN NOSUPERUSER NOBYPASSRLS NOCREATEDB NOCREATEROLE", role)
             run("ALTER ROLE {} PASSWORD {secret}", role, secret=settings.role_password(name))
-            run("GRANT CONNECT ON DATABASE {} TO {}", settings.role_prefix, role)
+            run("GRANT CONNECT ON DATABASE {} TO {}", engine.url.database, role)
             run("GRANT USAGE ON SCHEMA public TO {}", role)
             for limit, value in limits.items():
                 run("ALTER ROLE {} SET " + limit + " = {value}", role, value=value)
     engine.dispose()
 
 
-def problems(connection) -> list[str]:
-    """What is wrong with the role that the application runs as; nothing, in a sound installation."""
-    row = connection.execute(text(
-        "SELECT rolsuper, rolbypassrls, current_setting('server_version_num')::int AS version, "
-        "EXISTS (SELECT 1 FROM pg_class c WHERE c.relowner = r.oid AND c.relkind IN ('r', 'p')) AS owns "
-        "FROM pg_roles r WHERE rolname = current_user")).one()
+class WrongDatabase(Exception):
+    """The server, or our role in it, does not keep organisations apart."""
+
+
+def problems(superuser: bool, bypasses: bool, owns: bool, version: int) -> list[str]:
+    """What is wrong with the server and the role that the application runs as; nothing, in a sound installation."""
     found = []
-    if row.rolsuper or row.rolbypassrls:
+    if superuser or bypasses:
         found.append("the application's database role bypasses row-level security")
-    if row.owns:
+    if owns:
         found.append("the application's database role owns tables")
-    if row.version < 150014:
-        found.append(f"PostgreSQL 15.14 or newer is needed, this is {row.version}")
+    if version < OLDEST:
+        found.append(f"PostgreSQL 15.14 or newer is needed, this is {version // 10000}.{version % 10000}")
     return found
+
+
+def guard(app, engine) -> None:
+    """Look before the first statement. In production a server with a wrong role does not start at all; with the database
+    away it does, and looks when it is back. Commands start, because `flask release` is what makes the roles."""
+    @event.listens_for(engine, "first_connect")
+    def look(connection, record):
+        with connection.cursor() as cursor:
+            found = problems(*cursor.execute(ABOUT_US).fetchone())
+        connection.rollback()
+        if found:
+            raise WrongDatabase("; ".join(found))
+
+    if app.config["SETTINGS"].production and click.get_current_context(silent=True) is None:
+        try:
+            engine.connect().close()
+        except DBAPIError as error:
+            log.warning("started without the database: %s", type(error.orig).__name__)

@@ -72,6 +72,10 @@ class Quota(Tenant, Base):
     capacity: Mapped[int]
     used: Mapped[int] = mapped_column(default=0)
 
+    programs = relationship("Program", secondary="quota_programs", viewonly=True,
+                            primaryjoin="Quota.id == foreign(QuotaProgram.quota_id)",
+                            secondaryjoin="foreign(QuotaProgram.program_id) == Program.id")
+
     @property
     def left(self) -> int:
         return self.capacity - self.used

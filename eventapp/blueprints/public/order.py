@@ -1,0 +1,72 @@
+"""The buyer's page, behind a link nobody can guess: state, pay, tickets, calendar, cancel."""
+from flask import Blueprint, Response, abort, g, redirect, request, url_for
+
+from eventapp import audit
+from eventapp.blueprints.public.organization import branding
+from eventapp.domain import ledger, registering, ticketing
+from eventapp.languages import _
+from eventapp.permissions import PUBLIC, requires
+from eventapp.tickets import qr
+from eventapp.web import order_cookie
+from eventapp.web.pages import done, page
+
+bp = Blueprint("order", __name__)
+
+
+def papers_or_404(event_slug: str, token: str) -> ticketing.Papers:
+    order = ticketing.order_of(token, g.org.id)
+    if order is None:
+        abort(404)
+    papers = ticketing.Papers(order)
+    return papers if papers.event.slug == event_slug else abort(404)
+
+
+@bp.get("/<org>/<event>/orders/<token>")
+@requires(PUBLIC)
+def show(event, token):
+    papers = papers_or_404(event, token)
+    return page("public/order.html", **order_values(papers), token=token)
+
+
+def order_values(papers: ticketing.Papers) -> dict:
+    """What the buyer's page and the confirmation show."""
+    order = papers.order
+    return {
+        **branding(), "order": order, "event": papers.event,
+        "registrations": papers.registrations, "qr_codes": {one.id: qr.svg(ticketing.code(papers.event, one), one.number)
+                                                            for one in papers.confirmed},
+        "tickets": {one.id: url_for("public.ticket.show", event=papers.event.slug, token=ticketing.ticket_token(one))
+                    for one in papers.confirmed},
+        "owed": ledger.owed(order), "paid": ledger.paid(order), "deposit": papers.deposit(),
+        "why_not_cancel": registering.may_cancel(papers.event, order, papers.registrations),
+        "order_url": url_for("public.order.show", event=papers.event.slug, token=ticketing.order_token(order)),
+    }
+
+
+@bp.post("/<org>/<event>/orders/<token>/pay")
+@requires(PUBLIC)
+def pay(event, token):
+    """From a mailed link to the payment page, in whichever browser it was opened."""
+    papers = papers_or_404(event, token)
+    response = redirect(url_for("public.payment.show", event=event), 303)
+    return order_cookie.remember(response, papers.order.org_id, papers.order.id)
+
+
+@bp.route("/<org>/<event>/orders/<token>/cancel", methods=["GET", "POST"])
+@requires(PUBLIC)
+def cancel(event, token):
+    papers = papers_or_404(event, token)
+    if request.method == "GET":
+        return page("public/cancel.html", **order_values(papers), token=token)
+    registering.cancel_by_buyer(papers.order, by=audit.Actor("buyer", papers.order.id))
+    return done(_("Cancelled. We have sent you a mail about it."), url_for("public.order.show", event=event, token=token))
+
+
+@bp.get("/<org>/<event>/orders/<token>/tickets.pdf")
+@requires(PUBLIC)
+def tickets(event, token):
+    papers = papers_or_404(event, token)
+    if not papers.confirmed:
+        abort(404)
+    return Response(ticketing.ticket_pdf(papers.confirmed, papers), mimetype="application/pdf",
+                    headers={"Content-Disposition": f'inline; filename="tickets-{papers.confirmed[0].number}.pdf"'})

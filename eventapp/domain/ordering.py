@@ -1,0 +1,330 @@
+"""From a filled-in form to an order whose places are held."""
+import re
+from dataclasses import dataclass, field
+from hashlib import sha256
+
+import phonenumbers
+from sqlalchemy import func, insert, select
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import selectinload
+
+from eventapp import audit, clock
+from eventapp.config import Settings
+from eventapp.domain import Refused, RefusedFields, asking, ledger, paying, pricing, registering
+from eventapp.extensions import db
+from eventapp.languages import _, localized
+from eventapp.models import Consent, Event, FormVersion, LineItem, Order, Participation, Program, Quota, QuotaProgram, Registration, Status
+from eventapp.models.account import normal_email
+from eventapp.outbox import later
+
+OPEN_PER_BROWSER, OPEN_PER_EMAIL = 3, 5
+EMAIL = re.compile(r"^[^@\s<>\"',;:()\[\]\\]{1,64}@(?:[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)+[A-Za-z]{2,24}$")
+
+
+@dataclass
+class Participant:
+    """As typed. `chosen`: program code → quantity; `answers`: question → values."""
+
+    name: str = ""
+    email: str = ""
+    phone: str = ""
+    chosen: dict[str, int] = field(default_factory=dict)
+    answers: dict[str, list[str]] = field(default_factory=dict)
+    wrong_quantities: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass
+class Submission:
+    """A registration form as it was sent. `id` makes it one order however often it is posted."""
+
+    id: str
+    participants: list[Participant]
+    method: str = ""
+    locale: str = "ko"
+    answers: dict[str, list[str]] = field(default_factory=dict)
+    """To the questions asked once per order."""
+    consents: frozenset[str] = frozenset()
+    fingerprint: str = ""
+    """Of the price list that the page showed."""
+    browser: str = ""
+    user_id: int | None = None
+
+
+@dataclass
+class Offer:
+    """What an event offers at a moment: everything that a registration is checked against."""
+
+    event: Event
+    programs: dict[str, Program]
+    form: FormVersion
+    at: object
+
+    @property
+    def fields(self):
+        return [one for one in self.form.fields if not one.get("per_order")]
+
+    @property
+    def order_fields(self):
+        return [one for one in self.form.fields if one.get("per_order")]
+
+    def lines(self, participant: Participant) -> list[pricing.Line]:
+        return pricing.lines(self.programs, participant.chosen, self.at)
+
+    def total(self, participants) -> int:
+        return pricing.total(self.lines(participant) for participant in participants)
+
+    def left(self, program: Program) -> int | None:
+        """Places left of a program, None when they are not counted."""
+        counts = [quota.left for quota in [*program.quotas, *self.whole_event]]
+        return min(counts) if counts else None
+
+    @property
+    def whole_event(self) -> list[Quota]:
+        return [quota for quota in self.event.quotas if quota.whole_event]
+
+
+def offer(event: Event, *, with_places: bool = False) -> Offer:
+    """Load what is offered; `with_places` also how many places are left, for showing (not for deciding)."""
+    query = select(Program).where(Program.event_id == event.id).order_by(Program.position, Program.id)
+    if with_places:
+        query = query.options(selectinload(Program.quotas)).execution_options(populate_existing=True)
+    programs = {program.code: program for program in db.session.scalars(query)}
+    form = db.session.scalar(select(FormVersion).where(FormVersion.event_id == event.id)
+                             .order_by(FormVersion.version.desc()).limit(1))
+    return Offer(event, programs, form or FormVersion(version=0, fields=[], consents=[], notice={}), clock.now())
+
+
+def check(offer: Offer, submission: Submission) -> dict[str, str]:
+    """What is wrong, by the name of the form's field, in the order of the form."""
+    errors: dict[str, str] = {}
+    event = offer.event
+    if not 1 <= len(submission.participants) <= event.max_participants:
+        errors["participants"] = _("One order holds from 1 to %(most)s participants.", most=event.max_participants)
+        return errors
+    for number, participant in enumerate(submission.participants, start=1):
+        prefix = "" if number == 1 else f"p{number}-"
+        errors |= {prefix + name: sentence for name, sentence in check_participant(offer, participant, number == 1).items()}
+    if submission.fingerprint and submission.fingerprint != pricing.fingerprint(offer.programs, offer.at):
+        errors.setdefault("program", _("The prices have changed since this page was opened. Look at the new total, then send it again."))
+    _answers, wrong = asking.read(offer.order_fields, submission.answers, _all_chosen(submission))
+    errors |= {f"order-field-{key}": sentence for key, sentence in wrong.items()}
+    known = {consent["key"] for consent in offer.form.consents}
+    for consent in offer.form.consents:
+        if consent.get("required") and consent["key"] not in submission.consents:
+            errors[f"consent-{consent['key']}"] = _("This is needed to take part. Tick it to go on.")
+    if submission.consents - known:
+        errors["consents"] = _("The consents have changed since this page was opened. Read them again.")
+    if offer.total(submission.participants) and submission.method not in methods(event):
+        errors["method"] = _("Choose how to pay.")
+    return errors
+
+
+def _all_chosen(submission) -> set[str]:
+    return {code for participant in submission.participants for code in participant.chosen}
+
+
+def check_participant(offer: Offer, participant: Participant, is_buyer: bool) -> dict[str, str]:
+    errors = {}
+    name = participant.name.strip()
+    if not name:
+        errors["name"] = _("Write the name as it should stand on the ticket.")
+    elif len(name) > 100 or "\0" in name:
+        errors["name"] = _("At most %(count)s characters, please; these are %(found)s.", count=100, found=len(name))
+    email = participant.email.strip()
+    if not email and is_buyer:
+        errors["email"] = _("Write your email address; the ticket is sent there.")
+    elif email and (len(email) > 254 or not EMAIL.match(email)):
+        errors["email"] = _("This is not an email address. It looks like name@example.com.")
+    if participant.phone.strip() and phone_number(participant.phone) is None:
+        errors["phone"] = _("This is not a phone number. It looks like 010-1234-5678, or +44 20 7946 0958 from abroad.")
+    errors |= check_programs(offer, participant)
+    _answers, wrong = asking.read(offer.fields, participant.answers, participant.chosen)
+    return errors | {f"field-{key}": sentence for key, sentence in wrong.items()}
+
+
+def check_programs(offer: Offer, participant: Participant) -> dict[str, str]:
+    errors = dict(participant.wrong_quantities)
+    foreign = participant.chosen.keys() - offer.programs.keys()
+    if foreign:
+        errors["program"] = _("One of the programs is not part of this event any more. Choose again.")
+    elif not participant.chosen and not errors:
+        errors["program"] = _("Choose at least one program.")
+    by_id = {program.id: program for program in offer.programs.values()}
+    for code, quantity in participant.chosen.items():
+        program = offer.programs.get(code)
+        if program is None:
+            continue
+        field_name = f"qty-{code}" if program.maximum > 1 else "program"
+        name = localized(program.name)
+        if not max(1, program.minimum) <= quantity <= program.maximum:
+            errors[field_name] = _("“%(program)s”: from %(least)s to %(most)s for each person.", program=name,
+                                   least=max(1, program.minimum), most=program.maximum)
+        elif pricing.price(program, offer.at) is None:
+            errors[field_name] = _("“%(program)s” is not on sale at the moment.", program=name)
+        elif program.requires_id and by_id[program.requires_id].code not in participant.chosen:
+            errors[field_name] = _("“%(program)s” goes only together with “%(other)s”.", program=name,
+                                   other=localized(by_id[program.requires_id].name))
+    return errors
+
+
+def phone_number(text: str) -> str | None:
+    """E.164, or None when it is none; Korean when it has no country."""
+    try:
+        number = phonenumbers.parse(text.strip(), "KR")
+    except phonenumbers.NumberParseException:
+        return None
+    return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164) if phonenumbers.is_valid_number(number) else None
+
+
+def methods(event: Event) -> list[str]:
+    return [method for method in event.methods if method != "free"]
+
+
+def existing(submission_id: str) -> Order | None:
+    return db.session.scalar(select(Order).where(Order.submission == submission_id))
+
+
+def place(offer: Offer, submission: Submission, settings: Settings) -> Order:
+    """Make the order and hold its places; raises RefusedFields with everything that is wrong, and then nothing is written.
+
+    Posted a second time, the order of the first is returned.
+    """
+    made = _already_made(submission, settings)
+    if made:
+        return made
+    state = offer.event.registration_state(offer.at)
+    if state != "open":
+        raise Refused(_("Registration is closed.") if state != "not_yet" else _("Registration has not opened yet."))
+    errors = check(offer, submission)
+    if errors:
+        raise RefusedFields(errors)
+    try:
+        return _write(offer, submission, settings)
+    except IntegrityError as error:
+        db.session.rollback()
+        twin = existing(submission.id)
+        if twin is None:
+            raise _sold_out() if "quotas_capacity" in str(error.orig) else error
+        return twin
+
+
+def _already_made(submission: Submission, settings: Settings) -> Order | None:
+    """The order this form has made before. Raises Refused when too many others are still open."""
+    email = normal_email(submission.participants[0].email)
+    now = clock.now()
+    mine = Order.hold_until > now
+    row = db.session.execute(select(
+        func.count().filter(mine, Order.browser == submission.browser), func.count().filter(mine, Order.email == email),
+        func.max(Order.id).filter(Order.submission == submission.id),
+    ).where((Order.submission == submission.id) | (Order.browser == submission.browser) | (Order.email == email))).one()
+    in_browser, for_email, made = row
+    if made:
+        return db.session.get(Order, made)
+    scale = settings.rate_limit_scale
+    if scale and (in_browser >= OPEN_PER_BROWSER * scale or for_email >= OPEN_PER_EMAIL * scale):
+        raise Refused(_("There are orders of yours that wait for their money. Pay or cancel one of them first."), "email", 429)
+    return None
+
+
+def _write(offer: Offer, submission: Submission, settings: Settings) -> Order:
+    event, at = offer.event, offer.at
+    sold = [offer.lines(participant) for participant in submission.participants]
+    total = pricing.total(sold)
+    status = _first_status(event, sold, total)
+    buyer = submission.participants[0]
+    answers, _wrong = asking.read(offer.order_fields, submission.answers, _all_chosen(submission))
+    order = Order(event_id=event.id, submission=submission.id, name=buyer.name.strip(), email=normal_email(buyer.email),
+                  phone=phone_number(buyer.phone) or "" if buyer.phone else "", locale=submission.locale, currency=event.currency,
+                  total=total, method=submission.method if total else "free", answers=answers, form_version=offer.form.version,
+                  user_id=submission.user_id, browser=submission.browser)
+    db.session.add(order)
+    db.session.flush()
+    if status in (Status.PENDING_PAYMENT, Status.CONFIRMED):
+        _lock_places(offer, sold)
+    registrations = _write_registrations(offer, submission, order, status, at)
+    _write_line_items(registrations, sold)
+    _write_consents(offer, submission, registrations)
+    if submission.user_id:
+        db.session.add(Participation(user_id=submission.user_id, org_id=order.org_id, order_id=order.id))
+    audit.record("order.placed", order, by=audit.Actor("buyer", order.id),
+                 after={"total": total, "method": order.method, "participants": len(sold), "status": status})
+    if status == Status.PENDING_PAYMENT:
+        ledger.charge(order)
+        paying.begin(order, order.method)
+    elif status == Status.CONFIRMED:
+        later("mail_order_confirmed", order, key="1")
+    else:
+        later("mail_order_received", order, key="1")
+    return order
+
+
+def _first_status(event: Event, sold, total: int) -> str:
+    asks_first = event.approval == "before_payment" or any(line.program.requires_approval for lines in sold for line in lines)
+    if asks_first or (event.approval == "after_payment" and not total):
+        return Status.PENDING_APPROVAL
+    return Status.PENDING_PAYMENT if total else Status.CONFIRMED
+
+
+def _lock_places(offer: Offer, sold) -> None:
+    """Lock what is used up, in order, as late as we can; say whose program is gone. The database checks again by itself."""
+    wanted: dict[int, list[tuple[int, str, int]]] = {}
+    program_ids = {line.program.id for lines in sold for line in lines}
+    rows = db.session.execute(
+        select(Quota.id, Quota.capacity - Quota.used, Quota.whole_event,
+               select(func.array_agg(QuotaProgram.program_id)).where(QuotaProgram.quota_id == Quota.id).scalar_subquery())
+        .where(Quota.event_id == offer.event.id, Quota.whole_event | Quota.id.in_(
+            select(QuotaProgram.quota_id).where(QuotaProgram.program_id.in_(program_ids))))
+        .order_by(Quota.id).with_for_update(of=Quota)).all()
+    errors: dict[str, str] = {}
+    for _id, left, whole_event, programs in rows:
+        for number, lines in enumerate(sold, start=1):
+            prefix = "" if number == 1 else f"p{number}-"
+            if whole_event:
+                left -= 1
+                if left < 0:
+                    errors.setdefault(f"{prefix}program", _("The event is full: there is no place left."))
+                continue
+            for line in lines:
+                if line.program.id in (programs or ()):
+                    left -= line.quantity
+                    if left < 0:
+                        key = f"qty-{line.program.code}" if line.program.maximum > 1 else "program"
+                        errors.setdefault(prefix + key, _("“%(program)s” is sold out.", program=localized(line.program.name)))
+    if errors:
+        raise RefusedFields(errors)
+
+
+def _sold_out() -> RefusedFields:
+    return RefusedFields({"program": _("The last place has just gone.")})
+
+
+def _write_registrations(offer: Offer, submission: Submission, order: Order, status: str, at) -> list[Registration]:
+    registrations = []
+    for position, participant in enumerate(submission.participants, start=1):
+        answers, _wrong = asking.read(offer.fields, participant.answers, participant.chosen)
+        registrations.append(Registration(
+            order_id=order.id, event_id=order.event_id, position=position, code=offer.event.code, status=status,
+            name=participant.name.strip(), email=normal_email(participant.email) or ("" if position > 1 else order.email),
+            phone=phone_number(participant.phone) or "" if participant.phone else "", locale=submission.locale, answers=answers,
+            paid_at=at if status == Status.CONFIRMED else None, confirmed_at=at if status == Status.CONFIRMED else None))
+    db.session.add_all(registrations)
+    db.session.flush()
+    return registrations
+
+
+def _write_line_items(registrations, sold) -> None:
+    db.session.execute(insert(LineItem).values([
+        {"registration_id": registration.id, "program_id": line.program.id, "name": line.program.name,
+         "tier": {"name": line.tier.get("name") or {}}, "quantity": line.quantity, "unit_price": line.unit_price,
+         "created_at": clock.now()}
+        for registration, lines in zip(registrations, sold, strict=True) for line in lines]))
+
+
+def _write_consents(offer: Offer, submission: Submission, registrations) -> None:
+    if not offer.form.consents:
+        return
+    db.session.execute(insert(Consent).values([
+        {"registration_id": registration.id, "key": consent["key"], "purpose": consent.get("purpose", consent["key"]),
+         "version": str(consent.get("version", offer.form.version)), "given": consent["key"] in submission.consents,
+         "text_hash": sha256(localized(consent["text"], submission.locale).encode()).hexdigest(), "created_at": clock.now()}
+        for registration in registrations for consent in offer.form.consents]))

@@ -1,0 +1,176 @@
+"""Where a registration stands, and every way it moves. The legal moves are in `models/registration.py`."""
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from sqlalchemy import select, update
+from sqlalchemy.exc import IntegrityError
+
+from eventapp import audit, clock
+from eventapp.domain import Refused, ledger
+from eventapp.extensions import db
+from eventapp.languages import _
+from eventapp.models import Event, Order, Registration, Status
+from eventapp.models.registration import LEGAL_MOVES
+from eventapp.outbox import later
+
+
+class IllegalMove(Exception):
+    """A fault of ours: somebody tried to skip a step."""
+
+
+@dataclass
+class Tally:
+    """What an operation on many came to."""
+
+    moved: list = field(default_factory=list)
+    refused: list = field(default_factory=list)
+
+
+def move(registrations, target, *, by, action: str, reason: str = "", **values) -> Tally:
+    """Move registrations to `target` (a status, or a function of one) in one statement for each status.
+
+    Locks them first, in order; those whose status forbids the move are refused, in the tally. The database takes or frees
+    the places and raises IntegrityError when there are none left.
+    """
+    tally = Tally()
+    ids = sorted(registration.id for registration in registrations)
+    locked = db.session.scalars(select(Registration).where(Registration.id.in_(ids)).order_by(Registration.id)
+                                .with_for_update().execution_options(populate_existing=True)).all()
+    groups: dict[tuple[str, str], list] = {}
+    for registration in locked:
+        wanted = target(registration) if callable(target) else target
+        legal = (registration.status, wanted) in LEGAL_MOVES
+        (groups.setdefault((registration.status, wanted), []) if legal else tally.refused).append(registration)
+    for (before, after), group in sorted(groups.items()):
+        db.session.execute(update(Registration).where(Registration.id.in_([one.id for one in group]))
+                           .values(status=after, status_reason=reason, **values))
+        audit.record(action, group, by=by, before={"status": before}, after={"status": after})
+        tally.moved += group
+    return tally
+
+
+def must_move(registrations, target, **options) -> list[Registration]:
+    """Like `move`, for callers who have looked: anything refused is a fault of ours."""
+    tally = move(registrations, target, **options)
+    if tally.refused:
+        raise IllegalMove([(one.number, one.status) for one in tally.refused])
+    return tally.moved
+
+
+def of_order(order: Order) -> list[Registration]:
+    return list(db.session.scalars(select(Registration).where(Registration.order_id == order.id).order_by(Registration.position)))
+
+
+def with_status(registrations, *statuses) -> list[Registration]:
+    return [registration for registration in registrations if registration.status in statuses]
+
+
+def hold(order: Order, until: datetime) -> None:
+    """Keep the order's places until then. The end is a row of the outbox that looks again before it acts."""
+    order.hold_until = until
+    later("expire_hold", order, run_at=until, key=until.isoformat())
+
+
+def money_arrived(order: Order, *, by) -> bool:
+    """The order is paid: its registrations are confirmed, or wait for approval where the event approves afterwards.
+
+    False when there is no place any more, because the hold had ended: the caller gives the money back.
+    """
+    registrations = of_order(order)
+    event = db.session.get(Event, order.event_id)
+    late = with_status(registrations, Status.EXPIRED)
+    if late and not _take_again(event, late, by):
+        return False
+    waiting = with_status(registrations, Status.PENDING_PAYMENT)
+    if not waiting:
+        return bool(with_status(registrations, Status.CONFIRMED, Status.PENDING_APPROVAL))
+    now = clock.now()
+    order.hold_until = None
+    if event.approval == "after_payment":
+        must_move(waiting, Status.PENDING_APPROVAL, by=by, action="registration.paid", paid_at=now)
+        later("mail_order_received", order, key="paid")
+    else:
+        confirm(order, waiting, by=by, paid_at=now)
+    return True
+
+
+def confirm(order: Order, registrations, *, by, **values) -> None:
+    """They are in: tickets, and the letter with them."""
+    must_move(registrations, Status.CONFIRMED, by=by, action="registration.confirmed", confirmed_at=clock.now(), **values)
+    later("mail_order_confirmed", order, key=str(len(with_status(of_order(order), Status.CONFIRMED))))
+
+
+def _take_again(event: Event, late, by) -> bool:
+    """Money that comes after the hold has ended takes the places once more, when there are any."""
+    if event.registration_state(clock.now()) not in ("open", "closed") or clock.now() >= event.ends_at:
+        return False
+    try:
+        with db.session.begin_nested():
+            must_move(late, Status.PENDING_PAYMENT, by=by, action="registration.held_again")
+            ledger.charge_again(db.session.get(Order, late[0].order_id))
+    except IntegrityError:
+        return False
+    return True
+
+
+def money_taken_back(order: Order, *, by) -> None:
+    """The bank reversed a deposit: tickets no longer hold, the money is awaited again."""
+    confirmed = with_status(of_order(order), Status.CONFIRMED)
+    if not confirmed:
+        return
+    must_move(confirmed, Status.PENDING_PAYMENT, by=by, action="registration.payment_reversed", paid_at=None, confirmed_at=None)
+    db.session.execute(update(Registration).where(Registration.id.in_([one.id for one in confirmed]))
+                       .values(ticket_version=Registration.ticket_version + 1))
+
+
+def expire(order: Order, *, by=audit.SYSTEM) -> bool:
+    """The money did not come in time: the places are free again. False when nothing was waiting."""
+    waiting = with_status(of_order(order), Status.PENDING_PAYMENT)
+    order.hold_until = None
+    if not waiting:
+        return False
+    must_move(waiting, Status.EXPIRED, by=by, action="registration.expired")
+    ledger.release(order, "expired")
+    later("mail_order_expired", order, key="expired")
+    return True
+
+
+def cancel(registrations, *, by, reason: str = "") -> Tally:
+    """Take registrations back. What was owed for them is released; money that came is `refunding`'s matter."""
+    tally = move(registrations, Status.CANCELLED, by=by, action="registration.cancelled", reason=reason)
+    for order_id in sorted({registration.order_id for registration in tally.moved}):
+        order = db.session.get(Order, order_id)
+        gone = [registration for registration in tally.moved if registration.order_id == order_id]
+        db.session.execute(update(Registration).where(Registration.id.in_([one.id for one in gone]))
+                           .values(ticket_version=Registration.ticket_version + 1))
+        if not with_status(of_order(order), Status.PENDING_PAYMENT):
+            order.hold_until = None
+        ledger.release(order, "cancelled:" + ",".join(str(one.id) for one in gone), gone)
+        later("mail_order_cancelled", order, key=str(max(one.id for one in gone)))
+    return tally
+
+
+def may_cancel(event: Event, order: Order, registrations) -> str:
+    """Whether the buyer may cancel without asking: "" or the sentence why not."""
+    if not with_status(registrations, Status.PENDING_APPROVAL, Status.PENDING_PAYMENT, Status.CONFIRMED):
+        return _("There is nothing left to cancel.")
+    if event.cancellable_until is None or clock.now() >= event.cancellable_until:
+        return _("This can't be cancelled here any more. Write to the organiser.")
+    if ledger.paid(order) and order.method not in ("card", "bank_transfer"):
+        return _("To have money sent back to a bank account, write to the organiser.")
+    return ""
+
+
+def cancel_by_buyer(order: Order, *, by) -> None:
+    """The buyer takes everything back; card money goes back by itself."""
+    from eventapp.domain import refunding
+
+    event = db.session.get(Event, order.event_id)
+    registrations = of_order(order)
+    sentence = may_cancel(event, order, registrations)
+    if sentence:
+        raise Refused(sentence)
+    cancel(with_status(registrations, Status.PENDING_APPROVAL, Status.PENDING_PAYMENT, Status.CONFIRMED), by=by,
+           reason="cancelled by the buyer")
+    if ledger.paid(order):
+        refunding.refund_order(order, reason="cancelled by the buyer", by=by)
