@@ -1,5 +1,5 @@
 """System packages: installed where that is allowed, otherwise one line to type; the machine's commands are fakes."""
-import os
+import shutil
 import subprocess
 
 import pytest
@@ -16,7 +16,7 @@ def machine(tmp_path):
     commands, asked = tmp_path / "bin", tmp_path / "asked"
     commands.mkdir()
     for name in NEEDED:
-        (commands / name).symlink_to(next(path for path in (f"/usr/bin/{name}", f"/bin/{name}") if os.path.exists(path)))
+        (commands / name).symlink_to(shutil.which(name))
 
     def command(name, script):
         (commands / name).write_text(f"#!/bin/bash\n{script}\n")
