@@ -1,0 +1,76 @@
+"""Every background job, and the timetable.
+
+A job is three lines: fetch, look, call the domain. It runs inside its organisation (`eventapp/outbox.py`), may run twice,
+and is known by its function's name; those that begin with `gateway_` have threads of their own.
+"""
+from eventapp.domain import housekeeping, ticketing
+from eventapp.extensions import db
+from eventapp.models import Order, Refund, Registration
+from eventapp.outbox import job
+from eventapp.tenancy import each_organization
+
+
+def timetable(settings) -> dict[str, int]:
+    """Seconds from one time to the next. These run outside of any organisation."""
+    return {"expire_overdue": 60, "purge": 600}
+
+
+# -- the timetable's own -------------------------------------------------------------------------
+
+@job
+def expire_overdue():
+    """A safety net below `expire_hold`, which is written with each hold."""
+    for _ in each_organization():
+        housekeeping.expire_overdue()
+
+
+@job
+def purge():
+    housekeeping.purge()
+
+
+# -- letters about orders ------------------------------------------------------------------------
+
+@job
+def mail_order_received(order_id):
+    ticketing.mail_received(db.session.get(Order, order_id))
+
+
+@job
+def mail_payment_due(order_id):
+    ticketing.mail_payment_due(db.session.get(Order, order_id))
+
+
+@job
+def mail_payment_reminder(order_id):
+    ticketing.mail_payment_reminder(db.session.get(Order, order_id))
+
+
+@job
+def mail_order_confirmed(order_id):
+    ticketing.mail_confirmed(db.session.get(Order, order_id))
+
+
+@job
+def mail_ticket(registration_id):
+    ticketing.mail_ticket(db.session.get(Registration, registration_id))
+
+
+@job
+def mail_order_expired(order_id):
+    ticketing.mail_expired(db.session.get(Order, order_id))
+
+
+@job
+def mail_order_cancelled(order_id):
+    ticketing.mail_cancelled(db.session.get(Order, order_id))
+
+
+@job
+def mail_payment_refunded(refund_id):
+    ticketing.mail_refunded(db.session.get(Refund, refund_id))
+
+
+@job
+def mail_late_payment_refunded(refund_id):
+    ticketing.mail_refunded(db.session.get(Refund, refund_id), "late_payment_refunded")
