@@ -7,6 +7,7 @@ when nobody has asked for a minute, so that its memory is only used while ticket
 
 On the wire, both ways: four bytes of length, then as many bytes. The first byte of an answer is 0 (PDF) or 1 (why not).
 """
+import gc
 import os
 import resource
 import select
@@ -49,6 +50,8 @@ def main(memory: int):
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
     wire_in, wire_out = sys.stdin.buffer, sys.stdout.buffer
     sys.stdout = sys.stderr  # a library's print must not get between the frames
+    gc.freeze()
+    gc.disable()  # tidying up waits until the answer is out
     _answer(wire_out, b"\0")  # ready
     while (html := _question(wire_in)) is not None:
         try:
@@ -60,6 +63,7 @@ def main(memory: int):
             return
         except (Exception, FatalURLFetchingError) as error:  # noqa: BLE001 - the next page may be right
             _answer(wire_out, b"\1" + f"{type(error).__name__}: {error}".encode()[:500])
+        gc.collect()
 
 
 def _fence(memory: int):
