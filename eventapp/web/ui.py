@@ -11,13 +11,12 @@ from markupsafe import Markup, escape
 
 from eventapp import clock
 from eventapp.languages import current_locale
-from eventapp.web import accent
 
 
 class Ui:
     def __init__(self, environment: Environment):
         self._environment = environment
-        environment.filters.update(attributes=attributes, until=until, accent_version=accent.version)
+        environment.filters.update(attributes=attributes, until=until)
 
     def __getattr__(self, name: str):
         if name.startswith("_"):

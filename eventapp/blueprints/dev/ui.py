@@ -6,9 +6,11 @@ from pathlib import Path
 from flask import current_app, render_template
 
 from eventapp.permissions import PUBLIC, requires
+from eventapp.tickets import qr
 from eventapp import clock
 from eventapp.blueprints.dev import bp
 from eventapp.permissions import PUBLIC, requires
+from eventapp.tickets import qr
 
 
 @bp.get("/ui")
@@ -16,7 +18,8 @@ from eventapp.permissions import PUBLIC, requires
 @requires(PUBLIC)
 def components():
     soon = clock.now() + timedelta(days=2, hours=5)
-    return render_template("dev/ui.html", soon=soon, sessions=_sessions(soon), icons=_icons())
+    return render_template("dev/ui.html", soon=soon, sessions=_sessions(soon), icons=_icons(),
+                           sample_qr=qr.svg("a sample, no ticket", "QR"))
 
 
 def _sessions(start):

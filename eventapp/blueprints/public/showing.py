@@ -4,6 +4,7 @@ from datetime import datetime
 
 from eventapp.domain import pricing
 from eventapp.domain.ordering import Offer
+from eventapp.languages import localized
 from eventapp.models import Program
 
 
@@ -60,3 +61,20 @@ def _state(offer: Offer, program: Program) -> str:
 def _left(offer: Offer, program: Program) -> int | None:
     scarce = [quota.left for quota in [*program.quotas, *offer.whole_event] if quota.is_scarce]
     return min(scarce, default=None)
+
+
+def order_lines(registrations) -> list[tuple[str, int, int]]:
+    """What an order is for, over all its participants: (name, quantity, amount)."""
+    return _summed((localized(item.name), item.unit_price, item.quantity) for one in registrations for item in one.line_items)
+
+
+def quote_lines(sold) -> list[tuple[str, int, int]]:
+    """The same of what is only chosen so far: `pricing.Line`s of each participant."""
+    return _summed((localized(line.program.name), line.unit_price, line.quantity) for lines in sold for line in lines)
+
+
+def _summed(items) -> list[tuple[str, int, int]]:
+    counted: dict[tuple[str, int], int] = {}
+    for name, price, quantity in items:
+        counted[name, price] = counted.get((name, price), 0) + quantity
+    return [(name, quantity, price * quantity) for (name, price), quantity in counted.items()]

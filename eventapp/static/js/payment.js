@@ -1,0 +1,19 @@
+// Opens the gateway's own window with what the server has prepared; at once on arrival, or on a press after a failed try.
+const params = JSON.parse(document.getElementById("payment-params").textContent);
+const button = document.querySelector("[data-pay]");
+const problem = document.querySelector("[data-payment-problem]");
+
+async function open() {
+  button.disabled = true;
+  problem.hidden = true;
+  try {
+    const payment = window.TossPayments(params.clientKey).payment({ customerKey: params.customerKey });
+    await payment.requestPayment(params.request);
+  } catch (error) {
+    if (error?.code !== "USER_CANCEL") problem.hidden = false;
+  }
+  button.disabled = false;
+}
+
+button.addEventListener("click", open);
+if (button.hasAttribute("data-start")) open();
