@@ -11,6 +11,7 @@ import gc
 import os
 import resource
 import select
+import signal
 import struct
 import sys
 import threading
@@ -42,6 +43,7 @@ class OwnFilesOnly(URLFetcher):
 
 
 def main(memory: int):
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all of a terminal; it is the parent who decides
     parent = os.getppid()
     fetcher, fonts = OwnFilesOnly(allowed_protocols=("data", "file"), allow_redirects=False), FontConfiguration()
     style = CSS(filename=str(STYLE), font_config=fonts, url_fetcher=fetcher)

@@ -2,9 +2,9 @@ import html
 import re
 
 import pytest
-from specimens import TEXTS, event, order, organization, values
 
 from eventapp import mail
+from tests.specimens import TEXTS, event, order, organization, values
 
 ALL = [(kind, locale) for kind in mail.KINDS for locale in ("ko", "en")]
 
@@ -40,7 +40,7 @@ def test_a_deposit_letter_says_where_how_much_and_until_when():
 
 
 def test_a_manual_transfer_names_the_depositor():
-    from specimens import deposit
+    from tests.specimens import deposit
     given = deposit("en", virtual=False, depositor="David Kim 7K3Q")
     letter = mail.render("payment_due", "en", **values("payment_due", "en", deposit=given))
     assert "David Kim 7K3Q" in letter.text and "exactly as it stands here" in letter.text

@@ -1,9 +1,8 @@
 import os
 
-from specimens import order, qr_pictures, values
-
 from eventapp import mail
 from eventapp.mail import mailbox
+from tests.specimens import order, qr_pictures, values
 
 
 def put(folder, to="kim@example.com", kind="order_confirmed"):

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from icalendar import Calendar
-from specimens import event, order, organization, participant, values
 
 from eventapp import clock, mail
 from eventapp.tickets import calendar, qr
+from tests.specimens import event, order, organization, participant, values
 
 LETTER = mail.Letter("제목", "본문\n", "<html><p>본문</p></html>")
 ID = mail.message_id("order_confirmed:3:4", "events.example")

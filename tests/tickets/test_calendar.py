@@ -3,9 +3,9 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from icalendar import Calendar
-from specimens import event, organization
 
 from eventapp.tickets import calendar
+from tests.specimens import event, organization
 
 
 def entry(**changes):

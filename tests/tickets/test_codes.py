@@ -1,9 +1,9 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from specimens import KEYS
 
 from eventapp.tickets import codes
+from tests.specimens import KEYS
 
 IDS = st.integers(0, 2**63 - 1)
 KEY = b"k" * 32

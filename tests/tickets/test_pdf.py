@@ -12,10 +12,10 @@ import pytest
 import zxingcpp
 from PIL import Image
 from pypdf import PdfReader
-from specimens import event, organization, participant, ticket
 
 from eventapp.tickets import pdf
 from eventapp.tickets.values import Ticket
+from tests.specimens import event, organization, participant, ticket
 
 
 @pytest.fixture(autouse=True, scope="module")

@@ -3,9 +3,9 @@ import xml.etree.ElementTree as ElementTree
 
 import zxingcpp
 from PIL import Image
-from specimens import KEYS
 
 from eventapp.tickets import codes, qr
+from tests.specimens import KEYS
 
 
 def decoded(png):
