@@ -55,7 +55,7 @@ REFUND_STATES = {"DONE": "done", "IN_PROGRESS": "pending", "ABORTED": "failed"}
 
 def minor_units(value: Any, currency: str, name: str) -> int:
     """A JSON amount in minor units; only whole ones count, 50000.0 among them."""
-    if type(value) not in (int, Decimal) or not -MOST <= value <= MOST:
+    if type(value) not in (int, Decimal) or not Decimal(value).is_finite() or abs(value) > MOST:
         raise GatewayContractError("wrong_amount", f"{name} is no amount")
     scaled = Decimal(value).scaleb(exponent(currency))
     if scaled != scaled.to_integral_value():

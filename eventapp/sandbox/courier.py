@@ -40,7 +40,7 @@ class Switches:
 class Courier:
     def __init__(self, journal: Journal, scale: float = 1 / 60):
         self.journal, self.scale = journal, scale
-        self.switches = Switches()
+        self.switches, self.held = Switches(), False
         self.waiting: list[tuple[float, int, dict]] = []
         self.open: dict[str, dict] = {}
         self.done: deque[dict] = deque(maxlen=500)
@@ -70,7 +70,8 @@ class Courier:
             notice = {"id": f"whtrans_{secrets.token_hex(12)}", "url": url, "tries": 0, "security_key": security_key,
                       "body": json.dumps(body, ensure_ascii=False), "at": now}
             self.open[notice["id"]] = notice
-            swap = SWAP if self.switches.reorder and next(self.count) % 2 == 0 else 0
+            self.held = self.switches.reorder and not self.held
+            swap = SWAP if self.held else 0
             for _ in range(1 + self.switches.duplicate):
                 self._push(notice, self.switches.delay + swap)
             return notice
@@ -92,7 +93,7 @@ class Courier:
             self.waiting.clear()
             self.open.clear()
             self.done.clear()
-            self.switches = Switches()
+            self.switches, self.held = Switches(), False
 
     def listed(self) -> dict:
         return {"waiting": [_shown(notice) for notice in list(self.open.values())], "done": list(self.done)}

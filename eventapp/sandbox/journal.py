@@ -14,7 +14,7 @@ class Journal:
     def read(self):
         if self.path is None or not self.path.exists():
             return
-        with open(self.path, encoding="utf-8") as lines:
+        with open(self.path, "rb") as lines:
             for line in lines:
                 try:
                     yield json.loads(line)
