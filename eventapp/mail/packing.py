@@ -3,6 +3,7 @@ import hashlib
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
+from email.errors import HeaderParseError
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import SMTP
@@ -32,10 +33,10 @@ def message(letter: Letter, to: str, from_: tuple[str, str], reply_to: str, mess
             attachments: Sequence[Attachment] = (), inline: Sequence[Attachment] = ()) -> EmailMessage:
     """`from_` is (the organisation's name, our address); `reply_to` may be empty."""
     made = EmailMessage(policy=PLAIN)
-    made["From"] = Address(_clean(from_[0]), addr_spec=_address(from_[1]))
-    made["To"] = Address(addr_spec=_address(to))
+    made["From"] = _address(from_[1], _clean(from_[0]))
+    made["To"] = _address(to)
     if reply_to:
-        made["Reply-To"] = Address(addr_spec=_address(reply_to))
+        made["Reply-To"] = _address(reply_to)
     made["Subject"] = _clean(letter.subject)
     made["Date"] = format_datetime(clock.now())
     made["Message-ID"] = _clean(message_id)
@@ -63,15 +64,19 @@ def _attach(made: EmailMessage, file: Attachment):
         made.add_attachment(file.content, kind, subtype, filename=name)
 
 
-def _address(text: str) -> str:
-    """An address as it can travel: the domain in ASCII; the rest is for the other server to judge."""
+def _address(text: str, name: str = "") -> Address:
+    """An address as it can travel: the domain in ASCII, and nothing in it that would be read as something else."""
     local, at, domain = _clean(text).rpartition("@")
     if not (local and at and domain):
         raise ValueError(f"not an address: {text!r}")
     try:
-        return f"{local}@{domain.encode('idna').decode()}"
-    except UnicodeError:
-        raise ValueError(f"not a domain: {domain!r}") from None
+        spec = f"{local}@{domain.encode('idna').decode()}"
+        address = Address(name, addr_spec=spec)
+    except (UnicodeError, HeaderParseError):
+        raise ValueError(f"not an address: {text!r}") from None
+    if address.addr_spec != spec:
+        raise ValueError(f"not an address: {text!r}")
+    return address
 
 
 def _clean(text: str) -> str:

@@ -59,7 +59,9 @@ def test_any_subject_and_name_arrive_as_they_were(text):
 
 
 @pytest.mark.parametrize("address", ["", "kim", "@example.com", "kim@", "kim@exa mple.com",
-                                     "kim@example.com, x@example.com"])
+                                     "kim@example.com, x@example.com", "a b@example.com", "a..b@example.com",
+                                     "a@b@example.com", "(c)a@example.com", "a<b@example.com", "김@example.com",
+                                     "a@" + "x" * 70 + ".com"])
 def test_what_is_no_address_is_refused(address):
     with pytest.raises(ValueError):
         packed(to=address)
