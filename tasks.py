@@ -3,9 +3,9 @@
 A job is three lines: fetch, look, call the domain. It runs inside its organisation (`eventapp/outbox.py`), may run twice,
 and is known by its function's name; those that begin with `gateway_` have threads of their own.
 """
-from eventapp.domain import housekeeping, ticketing
+from eventapp.domain import accounts, housekeeping, ticketing
 from eventapp.extensions import db
-from eventapp.models import Order, Refund, Registration
+from eventapp.models import Order, Refund, Registration, User
 from eventapp.outbox import job
 from eventapp.tenancy import each_organization
 
@@ -74,3 +74,30 @@ def mail_payment_refunded(refund_id):
 @job
 def mail_late_payment_refunded(refund_id):
     ticketing.mail_refunded(db.session.get(Refund, refund_id), "late_payment_refunded")
+
+
+# -- letters about accounts ----------------------------------------------------------------------
+
+@job
+def mail_verify_email(user_id, base, next_url):
+    accounts.mail_verify_email(db.session.get(User, user_id), base, next_url)
+
+
+@job
+def mail_already_registered(user_id, base, locale):
+    accounts.mail_already_registered(db.session.get(User, user_id), base, locale)
+
+
+@job
+def mail_reset_password(user_id, base, locale):
+    accounts.mail_reset_password(db.session.get(User, user_id), base, locale)
+
+
+@job
+def mail_password_changed(user_id, base):
+    accounts.mail_password_changed(db.session.get(User, user_id), base)
+
+
+@job
+def mail_claim_orders(user_id, base):
+    accounts.mail_claim_orders(db.session.get(User, user_id), base)

@@ -1,4 +1,9 @@
-"""What the web server loads: `wsgi:app`."""
-from eventapp import create_app
+"""What the web server and the commands load: `wsgi:app`."""
+import sys
 
-app = create_app()
+from eventapp import config, create_app, roles
+
+try:
+    app = create_app()
+except (config.WrongConfiguration, roles.WrongDatabase) as problem:
+    sys.exit(f"This does not start. {problem}")  # a sentence, not a trace

@@ -1,1 +1,34 @@
-def init_app(app): pass
+"""`flask …`: release, worker, demo, check, routes-json, where, faults."""
+import click
+
+
+def init_app(app) -> None:
+    for command in (release, worker):
+        app.cli.add_command(command)
+
+
+@click.command()
+def release():
+    """Make the database's roles and tables fit this version."""
+    from flask import current_app
+
+    from eventapp import release as releasing
+
+    try:
+        releasing.release(current_app.config["SETTINGS"])
+    except releasing.CannotRelease as why:
+        raise click.ClickException(str(why)) from None
+
+
+@click.command()
+def worker():
+    """Do the work written down in the outbox, until SIGINT or SIGTERM."""
+    from flask import current_app
+
+    from eventapp import roles
+    from eventapp import worker as working
+
+    try:
+        working.run(current_app._get_current_object())
+    except roles.WrongDatabase as why:
+        raise click.ClickException(str(why)) from None

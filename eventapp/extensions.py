@@ -11,6 +11,7 @@ from huey.serializer import Serializer
 from sqlalchemy import create_engine
 from sqlalchemy.orm import Session
 
+from eventapp import roles
 from eventapp.config import ROOT, Settings
 from eventapp.models.base import Base
 
@@ -44,6 +45,8 @@ def configuration(settings: Settings) -> dict:
                                       "pool_use_lifo": True, "connect_args": CONNECT},
         "MAX_CONTENT_LENGTH": 2_000_000, "MAX_FORM_MEMORY_SIZE": 2_000_000, "MAX_FORM_PARTS": 5_000,
         "WTF_CSRF_TIME_LIMIT": 24 * 3600,
+        # Asked for by `web/sessions.py`, behind the gate.
+        "WTF_CSRF_CHECK_DEFAULT": False,
         # The Origin is compared for every request (`web/sessions.py`), not only the Referer and only on https.
         "WTF_CSRF_SSL_STRICT": False,
     }
@@ -52,6 +55,8 @@ def configuration(settings: Settings) -> dict:
 def init_app(app) -> None:
     db.init_app(app)
     platform.init_app(app)
+    with app.app_context():
+        roles.guard(app, db.engine)
     migrate.init_app(app, db, directory=str(ROOT / "migrations"))
     login.init_app(app)
     csrf.init_app(app)

@@ -7,6 +7,7 @@ acts. A worker leases one row at a time; when it dies the lease runs out and the
 import logging
 import random
 import re
+import threading
 from collections import Counter
 from datetime import timedelta
 
@@ -23,6 +24,8 @@ LEASE = {"default": timedelta(seconds=45), "gateway": timedelta(seconds=150)}
 LAST_ATTEMPT = 14
 """With the back-off of `retry_after`, about nine hours after the first."""
 JOBS = {}
+stopping = threading.Event()
+"""Set when the worker is asked to stop: no further job is begun."""
 
 
 class NotYet(Exception):
@@ -87,12 +90,16 @@ def ring() -> None:
     if not bells or current_app.testing:
         return
     for queue, count in bells.items():
-        for _ in range(min(count, 4)):
-            try:
-                current_app.extensions["bells"][queue]()
-            except Exception:
-                log.warning("the bell of %s is out of reach; the sweep will find the work", queue, exc_info=True)
-                return
+        wake(queue, min(count, 4))
+
+
+def wake(queue: str, times: int = 1) -> None:
+    for _ in range(times):
+        try:
+            current_app.extensions["bells"][queue]()
+        except Exception as error:
+            log.warning("the bell of %s is out of reach, the sweep will find the work: %s", queue, type(error).__name__)
+            return
 
 
 # -- the relay -----------------------------------------------------------------------------------
@@ -115,7 +122,7 @@ def claim(queue: str) -> OutboxItem | None:
 def drain(queue: str, most: int = 1000) -> int:
     """Do what is due, one row after another; how many were done."""
     for done in range(most):
-        item = claim(queue)
+        item = None if stopping.is_set() else claim(queue)
         if item is None:
             return done
         run(item)

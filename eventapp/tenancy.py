@@ -83,7 +83,7 @@ def current_org_id() -> int | None:
 def enter(org_id: int | None) -> None:
     """From here on this request or job is inside the organisation."""
     _org_id.set(org_id)
-    if db.session.in_transaction():
+    if db.session().in_transaction():
         db.session.connection().execute(SET_ORG, {"org": str(org_id or "")})
 
 
@@ -97,8 +97,15 @@ def inside(org_id: int | None):
         db.session.flush()
     finally:
         _org_id.set(outer)
-        if db.session.in_transaction() and db.session.is_active:
+        if db.session().in_transaction() and db.session.is_active:
             db.session.connection().execute(SET_ORG, {"org": str(outer or "")})
+
+
+def each_organization():
+    """Enter every organisation in turn, for work that crosses them."""
+    for org_id in db.session.scalars(select(Directory.org_id).order_by(Directory.org_id)).all():
+        with inside(org_id):
+            yield org_id
 
 
 # -- the request's organisation ------------------------------------------------------------------

@@ -43,7 +43,7 @@ def end(response):
 
 
 def commit() -> None:
-    if db.session.in_transaction():
+    if db.session().in_transaction():
         db.session.commit()
         outbox.ring()
 
