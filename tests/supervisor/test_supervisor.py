@@ -1,5 +1,6 @@
 """The supervisor as a process of its own around stand-ins, with every single one killed in turn."""
 import os
+import random
 import shutil
 import signal
 import socket
@@ -8,6 +9,7 @@ import sys
 import tempfile
 import time
 import urllib.request
+from contextlib import suppress
 from pathlib import Path
 
 import psycopg
@@ -22,14 +24,13 @@ STAND_IN = Path(__file__).with_name("stand_in.py")
 
 
 def two_free_ports():
+    """Below those that the system hands out by itself, which others may be given in between."""
     while True:
-        with socket.socket() as one, socket.socket() as two:
-            one.bind(("127.0.0.1", 0))
-            try:
-                two.bind(("127.0.0.1", one.getsockname()[1] + 1))
-            except OSError:
-                continue
-            return one.getsockname()[1]
+        port = random.randrange(20_000, 32_000)
+        with socket.socket() as one, socket.socket() as two, suppress(OSError):
+            one.bind(("127.0.0.1", port))
+            two.bind(("127.0.0.1", port + 1))
+            return port
 
 
 class House:
@@ -106,7 +107,7 @@ def house():
     shutil.rmtree(place, ignore_errors=True)
 
 
-def until(condition, seconds=20):
+def until(condition, seconds=30):
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, "it did not happen in time"
