@@ -20,8 +20,8 @@ document.addEventListener("click", (event) => {
 function toFirstMistake() {
   const link = document.querySelector("[data-error-summary] a");
   if (!link) return;
-  const field = document.getElementById(decodeURIComponent(link.hash.slice(1)));
-  (field ?? link).focus();
+  const name = decodeURIComponent(link.hash.slice(1));
+  (document.getElementById(name) ?? link).focus();
 }
 
 toFirstMistake();
