@@ -66,7 +66,9 @@ class Client(FlaskClient):
     """Sends the Origin a browser would, carries the csrf token of its session, and checks every whole page it gets."""
 
     def open(self, *args, **kwargs):
-        response = super().open(*args, **kwargs)
+        # A context of its own, or the request would find what the test, or the request before, has left in `g`.
+        with self.application.app_context():
+            response = super().open(*args, **kwargs)
         if response.mimetype == "text/html" and "<html" in response.text[:300]:
             problems = Document(response.text).problems()
             assert not problems, f"{response.request.path}: {problems}"
@@ -74,11 +76,11 @@ class Client(FlaskClient):
 
     def token(self) -> str:
         """Of the session, as every form of this browser carries it."""
-        page = super().open("/auth/login").text
+        page = self.open("/auth/login").text
         found = re.search(r'name="csrf_token"[^>]*value="([^"]+)"', page)
         if found:
             return found[1]
-        return re.search(r'name="csrf_token"[^>]*value="([^"]+)"', super().open("/account").text)[1]
+        return re.search(r'name="csrf_token"[^>]*value="([^"]+)"', self.open("/account").text)[1]
 
     def post(self, path, data=None, *, headers=None, **kwargs):
         """Like a form of the page: `data` is a dict, lists repeat a name."""

@@ -103,11 +103,12 @@ def check(offer: Offer, submission: Submission) -> dict[str, str]:
         return errors
     for number, participant in enumerate(submission.participants, start=1):
         prefix = "" if number == 1 else f"p{number}-"
-        errors |= {prefix + name: sentence for name, sentence in check_participant(offer, participant, number == 1).items()}
+        for name, sentence in check_participant(offer, participant, number == 1).items():
+            errors["form" if name == "form" else prefix + name] = sentence
     if submission.fingerprint and submission.fingerprint != pricing.fingerprint(offer.programs, offer.at):
         errors.setdefault("program", _("The prices have changed since this page was opened. Look at the new total, then send it again."))
     _answers, wrong = asking.read(offer.order_fields, submission.answers, _all_chosen(submission))
-    errors |= {f"order-field-{key}": sentence for key, sentence in wrong.items()}
+    errors |= beside("order-field-", offer.order_fields, wrong)
     known = {consent["key"] for consent in offer.form.consents}
     for consent in offer.form.consents:
         if consent.get("required") and consent["key"] not in submission.consents:
@@ -139,7 +140,13 @@ def check_participant(offer: Offer, participant: Participant, is_buyer: bool) ->
         errors["phone"] = _("This is not a phone number. It looks like 010-1234-5678, or +44 20 7946 0958 from abroad.")
     errors |= check_programs(offer, participant)
     _answers, wrong = asking.read(offer.fields, participant.answers, participant.chosen)
-    return errors | {f"field-{key}": sentence for key, sentence in wrong.items()}
+    return errors | beside("field-", offer.fields, wrong)
+
+
+def beside(prefix: str, fields, wrong: dict[str, str]) -> dict[str, str]:
+    """Sentences by the form's fields; about a question that is not there, by `form`."""
+    known = {one["key"] for one in fields}
+    return {prefix + key if key in known else "form": sentence for key, sentence in wrong.items()}
 
 
 def check_programs(offer: Offer, participant: Participant) -> dict[str, str]:
