@@ -61,6 +61,7 @@ PAGE = 1000  # lines of the books in one call
 
 for _operation in ("confirm", "fetch", "cancel", "issue", "list"):
     faults.register(f"toss.{_operation}.before", f"toss.{_operation}.after")
+faults.register_guard("toss.signature", "toss.keys", "toss.answer")
 
 
 # -- the window -------------------------------------------------------------------------------------
@@ -208,8 +209,9 @@ def parse_webhook(account: GatewayAccount, headers: Mapping[str, str], raw: byte
     low = {str(key).lower(): value for key, value in headers.items()}
     signature = low.get("tosspayments-webhook-signature", "")
     proven = bool(signature)
-    if signature and not _signed(account.security_key, raw, low.get("tosspayments-webhook-transmission-time", ""),
-                                 signature):
+    sent_at = low.get("tosspayments-webhook-transmission-time", "")
+    if signature and not _signed(account.security_key, raw, sent_at, signature) \
+            and not faults.guard_off("toss.signature"):
         raise BadSignature("bad_signature")
     claims = toss_shapes.webhook(parse_json(raw))
     if claims["kind"] == PAYOUT_CHANGED and not proven:
@@ -288,8 +290,9 @@ def _send_with(api_url, secret_key, operation, method, path, content, key, param
 def _snapshot(account: GatewayAccount, answer: Answer, ref: GatewayRef) -> GatewayPayment:
     """Amounts are compared by the one who knows what was stored; that it is the payment asked for, here."""
     snapshot = toss_shapes.payment(answer.body, test_mode=account.client_key.startswith("test_"))
-    if (ref.gateway_key and snapshot.gateway_key != ref.gateway_key) \
-            or (ref.order_ref and snapshot.order_ref != ref.order_ref):
+    another = (ref.gateway_key and snapshot.gateway_key != ref.gateway_key) \
+        or (ref.order_ref and snapshot.order_ref != ref.order_ref)
+    if another and not faults.guard_off("toss.answer"):
         raise GatewayContractError("another_payment", "the answer is about another payment")
     return snapshot
 
@@ -301,7 +304,7 @@ def _check_keys(account: GatewayAccount) -> None:
     wrong = not client or client[3] != "ck" or not secret or not all(secret) \
         or any(key[3] != "sk" or key[2] != client[2] or key[1] != client[1] for key in secret if key) \
         or client[1] != account.mode
-    if wrong:
+    if wrong and not faults.guard_off("toss.keys"):
         raise GatewayMisconfigured("WRONG_KEYS", "the keys are missing, of the wrong kind or of the wrong mode")
 
 

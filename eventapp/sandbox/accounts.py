@@ -9,7 +9,7 @@ import re
 import threading
 from dataclasses import asdict, dataclass, field
 
-from eventapp.sandbox.journal import Journal
+from eventapp.sandbox.journal import Journal, made
 
 DEMO = re.compile(r"test_(g?)(ck|sk)_(demo[A-Za-z0-9_]{4,})\Z")
 TEST_KEY = re.compile(r"test_g?(ck|sk)_[A-Za-z0-9_]{8,}\Z")
@@ -20,7 +20,6 @@ class Account:
     client_key: str
     secret_keys: list[str]
     webhooks: list[dict] = field(default_factory=list)  # {"url", "events"}
-    security_key: str = ""
 
     @property
     def merchant_id(self) -> str:
@@ -49,25 +48,26 @@ class Accounts:
             return None
         return self.put(client_key, [f"test_{match[1]}sk_{match[3]}"])
 
-    def put(self, client_key: str, secret_keys: list[str], security_key: str | None = None) -> Account:
+    def put(self, client_key: str, secret_keys: list[str]) -> Account:
         """Make an account or change its keys; raises ValueError for keys that are not test keys."""
         if not TEST_KEY.match(client_key) or not all(TEST_KEY.match(key) for key in secret_keys):
             raise ValueError("test keys only: test_ck_… and test_sk_…")
         with self.lock:
-            account = self.by_client.setdefault(client_key, Account(client_key, secret_keys))
+            account = self.by_client.get(client_key) or Account(client_key, [])
             account.secret_keys = secret_keys
-            account.security_key = account.security_key if security_key is None else security_key
+            self.by_client[client_key] = account
             self.journal.append(account=asdict(account))
             return account
 
     def set_webhooks(self, account: Account, webhooks: list[dict]) -> None:
         with self.lock:
-            account.webhooks = webhooks
-            self.journal.append(account=asdict(account))
+            if account.webhooks != webhooks:  # a shop may say it again every minute
+                account.webhooks = webhooks
+                self.journal.append(account=asdict(account))
 
     def restore(self, line: dict) -> None:
         if "account" in line:
-            account = Account(**line["account"])
+            account = made(Account, line["account"])
             self.by_client[account.client_key] = account
 
     def dump(self):

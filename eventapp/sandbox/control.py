@@ -35,8 +35,8 @@ def _json(body, status: int = 200) -> Response:
 
 # -- accounts and notices ---------------------------------------------------------------------------
 def accounts(sandbox, body) -> dict:
-    """{client_key, secret_keys: [current, previous], security_key?}: these secrets, and no others, from now on."""
-    account = sandbox.accounts.put(body["client_key"], list(body["secret_keys"]), body.get("security_key"))
+    """{client_key, secret_keys: [current, previous]}: these secrets, and no others, are valid from now on."""
+    account = sandbox.accounts.put(body["client_key"], list(body["secret_keys"]))
     return {"client_key": account.client_key, "mId": account.merchant_id}
 
 
@@ -64,7 +64,8 @@ def switches(sandbox, body) -> dict:
 
 
 def forge(sandbox, body) -> dict:
-    """A notice that nothing happened for: {client_key or url, body} any text, or {order_id, status, shape, secret?}."""
+    """A notice that nothing happened for: {client_key or url, body} with any body, or
+    {order_id, status, shape, secret?}; a `security_key` signs it as payouts are signed."""
     if "body" in body:
         notice = body["body"]
         url = body.get("url") or sandbox.accounts.of_client(body["client_key"]).webhooks[0]["url"]

@@ -2,6 +2,7 @@
 import json
 import os
 from collections.abc import Iterable
+from dataclasses import fields
 from pathlib import Path
 
 
@@ -42,3 +43,9 @@ class Journal:
         if self.file:
             self.file.close()
             self.file = None
+
+
+def made(kind, values: dict):
+    """A dataclass out of a line that an older or newer version may have written."""
+    names = {field.name for field in fields(kind)}
+    return kind(**{name: value for name, value in values.items() if name in names})

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 
-from eventapp.sandbox.journal import Journal
+from eventapp.sandbox.journal import Journal, made
 
 READY, IN_PROGRESS, WAITING, DONE = "READY", "IN_PROGRESS", "WAITING_FOR_DEPOSIT", "DONE"
 CANCELED, PARTIAL, ABORTED, EXPIRED = "CANCELED", "PARTIAL_CANCELED", "ABORTED", "EXPIRED"
@@ -337,9 +337,10 @@ class Books:
         self.journal.append(**records)
 
     def _take(self, payment: Payment) -> None:
-        if payment.key not in self.payments:
-            self.payments[payment.key] = payment
-            self.of_order.setdefault((payment.account, payment.order_id), []).append(payment.key)
+        self.payments[payment.key] = payment
+        keys = self.of_order.setdefault((payment.account, payment.order_id), [])
+        if payment.key not in keys:
+            keys.append(payment.key)
         ends = _ends(payment)
         self.earliest = min(self.earliest, ends)
         (self.open.discard if ends == NEVER else self.open.add)(payment.key)
@@ -348,10 +349,10 @@ class Books:
     def restore(self, line: dict) -> None:
         """One line of the journal, at start."""
         if "payment" in line:
-            known = self.payments.get(line["payment"]["key"])
-            if known:
-                known.__dict__.update(line["payment"])
-            self._take(known or Payment(**line["payment"]))
+            payment = made(Payment, line["payment"])
+            known = self.payments.setdefault(payment.key, payment)
+            known.__dict__.update(payment.__dict__)
+            self._take(known)
         if "transaction" in line:
             self.transactions.append(line["transaction"])
         self.offset = line.get("offset", self.offset)

@@ -16,6 +16,7 @@ from eventapp.sandbox.state import CARD, LONGEST_VALID_HOURS, MINUTE, TRANSFER, 
 from eventapp.sandbox.times import seoul
 
 ORDER_ID = re.compile(r"[A-Za-z0-9_-]{6,64}\Z")
+# Toss's list, on purpose not our client's: a wrong code there must be refused here.
 BANKS = frozenset("02 03 06 07 11 12 20 23 27 31 32 34 35 37 39 45 48 50 54 64 71 81 88 89 90 92".split())
 LEAST = {CARD: 100, TRANSFER: 200}
 MOST_BY_TRANSFER = 10_000_000

@@ -263,3 +263,14 @@ def test_the_fault_points_lie_around_the_call(gateway):
         finally:
             faults.configure()
         assert toss.fetch(gateway.account, GatewayRef(intent.order_ref)).status == status
+
+
+def test_without_its_guard_an_answer_about_another_payment_would_pass(gateway):
+    body = json.dumps(gateway.of_order(gateway.pay().order_ref)).encode()
+    faults.configure(guards_off=["toss.answer"])
+    try:
+        with answering(ok(body)) as url:
+            assert asked(gateway, url).status == PAID
+    finally:
+        faults.configure()
+    assert {"toss.signature", "toss.keys", "toss.answer"} <= set(faults.guards())

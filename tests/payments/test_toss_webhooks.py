@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from eventapp import faults
 from eventapp.payments import toss
 from eventapp.payments.provider import (
     BILLING_DELETED,
@@ -161,3 +162,11 @@ def test_no_bytes_break_it(raw):
         toss.parse_webhook(ACCOUNT, {}, raw, NOW)
     except BadWebhook:
         pass
+
+
+def test_without_its_guard_a_forged_payout_would_pass():
+    faults.configure(guards_off=["toss.signature"])
+    try:
+        assert read(PAYOUT, signature="v1:bm8=").proof == PROOF_SIGNATURE
+    finally:
+        faults.configure()
