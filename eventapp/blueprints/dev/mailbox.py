@@ -64,7 +64,7 @@ def empty_mailbox():
 
 def folder():
     settings = current_app.config["SETTINGS"]
-    if not settings.embedded_mail:
+    if settings.smtp_url:
         abort(404)
     return settings.var / "mailbox"
 
