@@ -16,4 +16,10 @@ async function open() {
 }
 
 button.addEventListener("click", open);
-if (button.hasAttribute("data-start")) open();
+
+// By itself once for each payment: whoever comes back with the browser's button wants to stay.
+const opened = `opened ${params.orderId}`;
+if (button.hasAttribute("data-start") && !sessionStorage.getItem(opened)) {
+  sessionStorage.setItem(opened, "1");
+  open();
+}
