@@ -3,16 +3,16 @@
 A job is three lines: fetch, look, call the domain. It runs inside its organisation (`eventapp/outbox.py`), may run twice,
 and is known by its function's name; those that begin with `gateway_` have threads of their own.
 """
-from eventapp.domain import accounts, housekeeping, ticketing
+from eventapp.domain import accounts, calling, housekeeping, noticing, paying, ticketing
 from eventapp.extensions import db
-from eventapp.models import Order, Refund, Registration, User
+from eventapp.models import Order, Payment, PaymentAttempt, Refund, Registration, User, WebhookEvent
 from eventapp.outbox import job
 from eventapp.tenancy import each_organization
 
 
 def timetable(settings) -> dict[str, int]:
     """Seconds from one time to the next. These run outside of any organisation."""
-    return {"expire_overdue": 60, "purge": 600}
+    return {"expire_overdue": 60, "reconcile_payments": settings.reconcile_seconds, "purge": 600}
 
 
 # -- the timetable's own -------------------------------------------------------------------------
@@ -25,8 +25,47 @@ def expire_overdue():
 
 
 @job
+def reconcile_payments():
+    """What a gateway may know better than we do is asked again."""
+    for _ in each_organization():
+        paying.reconcile()
+
+
+@job
 def purge():
     housekeeping.purge()
+
+
+# -- money -----------------------------------------------------------------------------------------
+
+@job
+def expire_hold(order_id):
+    paying.end_hold(db.session.get(Order, order_id))
+
+
+@job
+def gateway_confirm(payment_attempt_id):
+    calling.carry_out(db.session.get(PaymentAttempt, payment_attempt_id))
+
+
+@job
+def gateway_issue(payment_attempt_id):
+    calling.carry_out(db.session.get(PaymentAttempt, payment_attempt_id))
+
+
+@job
+def gateway_cancel(payment_attempt_id):
+    calling.carry_out(db.session.get(PaymentAttempt, payment_attempt_id))
+
+
+@job
+def gateway_refresh(payment_id):
+    calling.refresh(db.session.get(Payment, payment_id))
+
+
+@job
+def gateway_webhook(webhook_event_id):
+    noticing.handle(db.session.get(WebhookEvent, webhook_event_id))
 
 
 # -- letters about orders ------------------------------------------------------------------------

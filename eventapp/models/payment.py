@@ -172,12 +172,16 @@ class WebhookEvent(Tenant, Base):
         belongs_to("gateway_accounts", "account_id"),
         UniqueConstraint("org_id", "account_id", "delivery_id"),
         CheckConstraint("state IN ('received', 'applied', 'ignored', 'orphan', 'rejected')", name="state"),
+        Index("webhook_events_order_idx", "org_id", "account_id", "order_ref"),
+        Index("webhook_events_received_idx", "org_id", "created_at", postgresql_where=text("state = 'received'")),
     )
 
     account_id: Mapped[Id]
     delivery_id: Mapped[str]
     headers: Mapped[dict]
     body: Mapped[bytes] = mapped_column(BYTEA)
+    order_ref: Mapped[str] = mapped_column(default="")
+    """The gateway order id it claims to be about: one question to the gateway answers all of the same."""
     proof: Mapped[str] = mapped_column(default="none")
     """signature, secret, refetch or none; nothing below refetch changes anything."""
     state: Mapped[str] = mapped_column(default="received")

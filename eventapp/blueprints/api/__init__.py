@@ -1,2 +1,7 @@
+"""What machines call."""
 from flask import Blueprint
-bp = Blueprint('api', __name__)
+
+from eventapp.blueprints.api import webhooks
+
+bp = Blueprint("api", __name__)
+bp.register_blueprint(webhooks.bp)

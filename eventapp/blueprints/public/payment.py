@@ -1,0 +1,117 @@
+"""The payment page: pay what is owed, in this way or another, and again after it went wrong."""
+from flask import Blueprint, g, redirect, request, url_for
+from sqlalchemy import select
+
+from eventapp.blueprints.public.order import order_values
+from eventapp.domain import Refused, ordering, paying, ticketing
+from eventapp.extensions import db
+from eventapp.languages import _, current_locale
+from eventapp.models import Event, Order
+from eventapp.payments.banks import BANKS
+from eventapp.permissions import PUBLIC, requires
+from eventapp.unit_of_work import undo
+from eventapp.web import order_cookie
+from eventapp.web.headers import allow_gateway_window
+from eventapp.web.pages import page
+from eventapp.web.urls import sign
+
+bp = Blueprint("payment", __name__)
+
+
+@bp.route("/<org>/<event>/register/payment", methods=["GET", "POST"])
+@requires(PUBLIC)
+def show(event):
+    order = own_order(event)
+    if order is None:
+        return redirect(url_for("public.register.show", event=event), 303)
+    payment = paying.current(order)
+    if payment and paying.state(payment) == "checking":
+        return redirect(url_for("public.returning.success", ref=reference(payment)), 303)
+    if not paying.payable(order):
+        return redirect(url_for("public.returning.complete"), 303)
+    if request.method == "GET":
+        return payment_page(order, payment)
+    try:
+        return redirect(begin(order), 303)
+    except Refused as refused:
+        undo()
+        order = db.session.get(Order, order.id)
+        return payment_page(order, paying.current(order), {refused.field or "method": refused.sentence}, refused.status)
+
+
+def begin(order: Order) -> str:
+    """Pay in the way that was chosen; where that goes on."""
+    event = db.session.get(Event, order.event_id)
+    method = request.form.get("method", "")
+    if method not in ordering.methods(event):
+        raise Refused(_("Choose how to pay."), "method")
+    payment = paying.begin(order, method)
+    if payment and request.form.get("bank"):
+        paying.request_account(payment, request.form["bank"])
+        return url_for("public.returning.success", ref=reference(payment))
+    if payment is None or payment.status == "awaiting_deposit":
+        return url_for("public.returning.complete")
+    return url_for(".show", event=event.slug)
+
+
+def payment_page(order: Order, payment, errors=None, status: int = 200):
+    papers = ticketing.Papers(order)
+    state = paying.state(payment) if payment else "failed"
+    checkout = window(payment) if state == "open" and payment.method in paying.WINDOW else None
+    return page(
+        "public/payment.html", status, **order_values(papers), methods=ordering.methods(papers.event),
+        method=request.form.get("method") or order.method, params=checkout and checkout.params,
+        script_url=checkout and checkout.script_url, start=True, banks=banks(), bank=request.form.get("bank", ""),
+        errors=errors or {}, failure=failure_text(payment.failure_code) if payment and state == "failed" and payment.failure_code else "")
+
+
+def window(payment):
+    """What opens the gateway's window; it comes back to the host that the visitor is on."""
+    back = {"ref": reference(payment), "_external": True}
+    allow_gateway_window()
+    return paying.checkout(payment, url_for("public.returning.success", **back), url_for("public.returning.fail", **back))
+
+
+def own_order(event_slug: str) -> Order | None:
+    """The order this browser has made, when it is of this event."""
+    remembered = order_cookie.remembered()
+    if remembered is None or remembered[0] != g.org.id:
+        return None
+    order = db.session.get(Order, remembered[1])
+    event = db.session.scalar(select(Event).where(Event.slug == event_slug))
+    return order if order and event and order.event_id == event.id else None
+
+
+def reference(payment) -> str:
+    """What brings the browser back to this payment from anywhere: it names organisation and payment and can't be altered."""
+    return sign("payment", [payment.org_id, payment.id])
+
+
+def banks() -> list[tuple[str, str]]:
+    korean = current_locale() == "ko"
+    return [(bank.name, bank.korean if korean else bank.english) for bank in BANKS.values()]
+
+
+def failure_text(code: str) -> str:
+    """A sentence of ours for a gateway's code: nobody else's words come into our pages."""
+    texts = {
+        "PAY_PROCESS_CANCELED": _("You closed the payment window. Nothing was charged."),
+        "USER_CANCEL": _("You closed the payment window. Nothing was charged."),
+        "PAY_PROCESS_ABORTED": _("The payment was broken off. Nothing was charged."),
+        "NOT_FOUND_PAYMENT_SESSION": _("Too much time passed after your approval, so it has lapsed. Nothing was charged."),
+        "REJECT_CARD_PAYMENT": _("The card was declined: its limit or balance does not suffice. Nothing was charged."),
+        "REJECT_CARD_COMPANY": _("The card company declined the payment. Nothing was charged."),
+        "REJECT_ACCOUNT_PAYMENT": _("The bank declined the payment: the balance does not suffice. Nothing was charged."),
+        "INVALID_CARD_EXPIRATION": _("The card's expiry date is not right. Nothing was charged."),
+        "INVALID_STOPPED_CARD": _("This card has been stopped. Nothing was charged."),
+        "INVALID_CARD_LOST_OR_STOLEN": _("This card has been reported lost. Nothing was charged."),
+        "INVALID_CARD_NUMBER": _("The card's number is not right. Nothing was charged."),
+        "NOT_AVAILABLE_BANK": _("The bank is closed for maintenance at this hour. Nothing was charged."),
+        "BELOW_MINIMUM_AMOUNT": _("This amount is too small for this way of paying. Nothing was charged."),
+        "AMOUNT_DIFFERS": _("The amount that came back is not the one that is due, so we stopped. Nothing was charged."),
+        "PLACES_GONE": _("Your places had been released, and others have taken them. Nothing was charged."),
+        "OVER": _("This payment had ended already. Nothing was charged."),
+    }
+    if code.startswith("EXCEED_MAX"):
+        return _("A limit of your card or account was reached. Nothing was charged.")
+    return texts.get(code) or _("The payment did not go through. Nothing was charged.")

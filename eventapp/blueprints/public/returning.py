@@ -1,0 +1,141 @@
+"""Where a gateway sends the browser back, and what it finds there.
+
+A return starts the idempotent confirmation and nothing else. It never calls a gateway: it writes what is to be asked, rings
+for a worker and looks for the answer for a moment; after that the checking page looks.
+"""
+import threading
+import time
+
+from flask import Blueprint, abort, current_app, g, make_response, redirect, request, url_for
+from sqlalchemy import select
+
+from eventapp import tenancy
+from eventapp.blueprints.public.order import order_values
+from eventapp.blueprints.public.organization import branding
+from eventapp.blueprints.public.payment import failure_text, reference
+from eventapp.domain import paying, registering, ticketing
+from eventapp.extensions import db
+from eventapp.models import Directory, Event, Order, Payment
+from eventapp.payments.provider import BadReturn
+from eventapp.permissions import PUBLIC, requires
+from eventapp.unit_of_work import checkpoint, undo
+from eventapp.web import order_cookie
+from eventapp.web.pages import is_htmx, page
+from eventapp.web.urls import read_signed
+
+bp = Blueprint("returning", __name__)
+PATIENCE, PAUSE = 3.0, 0.1
+"""How long one request looks for the answer, and how often, in seconds."""
+waiting = threading.BoundedSemaphore(1)
+"""One request of this process may wait; when a gateway hangs, the others' threads are for the event pages."""
+REFUSALS = {paying.AMOUNT_DIFFERS: "AMOUNT_DIFFERS", paying.GONE: "PLACES_GONE", paying.OVER: "OVER"}
+
+
+@bp.get("/payment/success")
+@requires(PUBLIC)
+def success():
+    payment = payment_or_404()
+    if "paymentKey" in request.args or "orderId" in request.args:
+        return come_back(payment)
+    state = paying.state(payment)
+    if state == "checking":
+        return page("public/checking.html", **values(payment), check_url=url_for(".success", ref=reference(payment)))
+    return arrived(payment, state)
+
+
+def come_back(payment: Payment):
+    """From the gateway's window: ask for the money, then leave the gateway's keys behind in the address bar."""
+    try:
+        hint = paying.read_return(payment, request.args)
+    except BadReturn:
+        abort(400)
+    if hint.order_ref != payment.gateway_order_id:
+        abort(404)
+    outcome = paying.returned(payment, hint)
+    checkpoint()  # what is to be asked is on record before we wait for the answer
+    if outcome in REFUSALS:
+        return redirect(url_for(".fail", ref=request.args["ref"], code=REFUSALS[outcome]), 303)
+    payment = look_for_answer(payment)
+    if paying.state(payment) == "checking":
+        return redirect(url_for(".success", ref=request.args["ref"]), 303)
+    return arrived(payment, paying.state(payment))
+
+
+def look_for_answer(payment: Payment) -> Payment:
+    """A short look, without a transaction open between looks."""
+    if current_app.testing or not waiting.acquire(blocking=False):
+        return payment
+    try:
+        until = time.monotonic() + PATIENCE
+        while paying.state(payment) == "checking" and time.monotonic() < until:
+            undo()
+            time.sleep(PAUSE)
+            payment = db.session.get(Payment, payment.id)
+        return payment
+    finally:
+        waiting.release()
+
+
+def arrived(payment: Payment, state: str):
+    """Where it goes on, once something is known. Only the browser that made the order sees more than its number."""
+    own = order_cookie.remembered() == (payment.org_id, payment.order_id)
+    if state == "failed":
+        return go(url_for(".fail", ref=request.args["ref"]))
+    if own and state in ("paid", "awaiting"):
+        return go(url_for(".complete"))
+    if own and state == "open" and paying.payable(db.session.get(Order, payment.order_id)):
+        return go(url_for("public.payment.show", event=values(payment)["event"].slug))
+    return go(url_for(".complete")) if own else page("public/arrived.html", **values(payment), state=state)
+
+
+def go(url: str):
+    return make_response("", 204, {"HX-Redirect": url}) if is_htmx() else redirect(url, 303)
+
+
+@bp.get("/payment/fail")
+@requires(PUBLIC)
+def fail():
+    """Anybody can make this address, so it changes nothing; what it says is ours, chosen by the code."""
+    payment = payment_or_404()
+    own = order_cookie.remembered() == (payment.org_id, payment.order_id)
+    shown = values(payment)
+    code = request.args.get("code", "")[:60] or payment.failure_code
+    return page("public/fail.html", **shown, own=own, reason=failure_text(code), payable=own and paying.payable(shown["order"]))
+
+
+@bp.get("/registration/success")
+@requires(PUBLIC)
+def complete():
+    """What this browser has just registered. The cookie names it, so the address has nothing to give away."""
+    remembered = order_cookie.remembered()
+    if remembered is None or not enter(remembered[0]):
+        abort(404)
+    order = db.session.get(Order, remembered[1])
+    if order is None:
+        abort(404)
+    return page("public/success.html", **order_values(ticketing.Papers(order)))
+
+
+def payment_or_404() -> Payment:
+    """By the reference that we signed; it decides the organisation, which must be that of the host."""
+    signed = read_signed("payment", request.args.get("ref", ""))
+    if signed is None or len(request.args.getlist("ref")) != 1 or not enter(signed[0]):
+        abort(404)
+    payment = db.session.get(Payment, signed[1])
+    return payment if payment else abort(404)
+
+
+def enter(org_id: int) -> bool:
+    """Go inside the organisation, unless this host is another one's."""
+    slug = db.session.scalar(select(Directory.slug).where(Directory.org_id == org_id))
+    if slug is None or g.org_slug not in (None, slug):
+        return False
+    g.org_slug, g.org = slug, tenancy.lookup.by_slug(slug)
+    tenancy.enter(org_id)
+    return True
+
+
+def values(payment: Payment) -> dict:
+    order = db.session.get(Order, payment.order_id)
+    return {**branding(), "payment": payment, "order": order, "event": db.session.get(Event, order.event_id),
+            "registrations": registering.of_order(order), "ref": reference(payment)}

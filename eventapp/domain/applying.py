@@ -1,0 +1,222 @@
+"""What a gateway says of a payment, made into ours. The one way in, whoever asked: a confirm, a notice, the reconciliation.
+
+The payment's row is locked, the snapshot compared with what we stored, and only the difference to what we know acts:
+the same snapshot a second time does nothing.
+"""
+import logging
+from datetime import timedelta
+
+from sqlalchemy import select
+
+from eventapp import audit, clock, config, crypto, faults
+from eventapp.domain import ledger, refunding, registering
+from eventapp.domain.attempts import lock, open_of
+from eventapp.domain.refunding import needs_a_person
+from eventapp.extensions import db
+from eventapp.models import GatewayAccount, Order, Payment, Refund, Status
+from eventapp.outbox import later
+from eventapp.payments.provider import (
+    AUTHORIZED,
+    AWAITING_DEPOSIT,
+    CREATED,
+    EXPIRED,
+    FAILED,
+    PAID,
+    PARTIALLY_REFUNDED,
+    PENDING,
+    REFUND_PENDING,
+    REFUNDED,
+    UNKNOWN,
+    VIRTUAL_ACCOUNT,
+    VOIDED,
+    GatewayPayment,
+    GatewayRefund,
+)
+
+log = logging.getLogger("eventapp.applying")
+GRACE = timedelta(minutes=10)
+"""Between the time a virtual account is due and the last question about it."""
+MONEY = (PAID, PARTIALLY_REFUNDED, REFUND_PENDING, REFUNDED)
+WAITING = (CREATED, PENDING, AUTHORIZED, AWAITING_DEPOSIT)
+ENDED = (VOIDED, FAILED, EXPIRED)
+DIFFERS = "differs"
+APPLIED, OLDER = "applied", "older"
+
+faults.register_guard("payment.differences", "payment.older", "payment.second")
+
+
+def apply_snapshot(payment: Payment, snapshot: GatewayPayment, *, by=audit.GATEWAY) -> str:
+    """`applied`; `older` for a snapshot that was overtaken; `differs` for one that contradicts what we stored, which then
+    waits for a person and never becomes paid."""
+    order = lock(payment)
+    wrong = differences(payment, snapshot)
+    if wrong and not faults.guard_off("payment.differences"):
+        needs_a_person(payment, DIFFERS, *wrong, by=by)
+        log.error("a payment differs from the gateway's", extra={"payment_id": payment.id, "expected": wrong[0], "found": wrong[1]})
+        return DIFFERS
+    if is_older(payment, snapshot) and not faults.guard_off("payment.older"):
+        return OLDER
+    before, received = payment.status, ledger.received(payment)
+    copy(payment, snapshot)
+    if snapshot.captured and not received:
+        money_came(order, payment, snapshot, by=by)
+    elif received and not snapshot.captured:
+        money_went(order, payment, by=by)
+    elif payment.status == AWAITING_DEPOSIT and before != AWAITING_DEPOSIT:
+        account_issued(order, payment)
+    if snapshot.captured:
+        adopt_refunds(order, payment, snapshot, by=by)
+    return APPLIED
+
+
+def differences(payment: Payment, snapshot: GatewayPayment) -> tuple[dict, dict] | None:
+    """(what we stored, what the gateway says) where they are not the same."""
+    if payment.problem and payment.problem["kind"] == DIFFERS:
+        return payment.problem["expected"], payment.problem["found"]
+    expected = {"order": payment.gateway_order_id, "amount": payment.amount, "currency": payment.currency, "status": "known",
+                "refunds": "explained"}
+    found = {"order": snapshot.order_ref, "amount": snapshot.total, "currency": snapshot.currency,
+             "status": snapshot.raw_status if snapshot.status == UNKNOWN else "known",
+             "refunds": "explained" if snapshot.consistent else snapshot.balance}
+    if payment.account_id:
+        expected["test"] = db.session.get(GatewayAccount, payment.account_id).mode == "test"
+        found["test"] = snapshot.test_mode
+    if payment.gateway_key and payment.status in (*MONEY, AWAITING_DEPOSIT):
+        expected["key"], found["key"] = payment.gateway_key, snapshot.gateway_key
+    wrong = [name for name in expected if expected[name] != found[name]]
+    return ({name: expected[name] for name in wrong}, {name: found[name] for name in wrong}) if wrong else None
+
+
+def is_older(payment: Payment, snapshot: GatewayPayment) -> bool:
+    """Whether it shows less than has happened. A bank that takes a deposit back is the one way from paid to unpaid."""
+    if payment.status in MONEY:
+        if not snapshot.captured:
+            return not (payment.status == PAID and payment.method == VIRTUAL_ACCOUNT
+                        and snapshot.status in (AWAITING_DEPOSIT, EXPIRED))
+        shown = {refund.transaction_key for refund in snapshot.refunds}
+        return snapshot.balance > payment.balance or not ledger.refunds(payment) <= shown
+    if payment.status in ENDED:
+        return not snapshot.captured and snapshot.status not in ENDED
+    return payment.status == AWAITING_DEPOSIT and snapshot.status in (PENDING, AUTHORIZED)
+
+
+def copy(payment: Payment, snapshot: GatewayPayment) -> None:
+    payment.status = snapshot.status
+    payment.gateway_key = snapshot.gateway_key
+    payment.balance = snapshot.balance if snapshot.captured else 0
+    payment.last_tx, payment.receipt_url, payment.approved_at = snapshot.last_tx, snapshot.receipt_url, snapshot.approved_at
+    if snapshot.failure:
+        payment.failure_code = snapshot.failure.code
+    if snapshot.secret and (payment.secret is None or crypto.get(payment, "secret") != snapshot.secret):
+        crypto.put(payment, "secret", snapshot.secret)
+    if snapshot.virtual_account:
+        account = snapshot.virtual_account
+        payment.virtual_account = {"bank": account.bank or account.bank_code, "number": account.number,
+                                   "holder": account.customer_name}
+        payment.due_at = account.due_at
+
+
+# -- what follows from the difference ----------------------------------------------------------------
+
+def money_came(order: Order, payment: Payment, snapshot: GatewayPayment, *, by) -> None:
+    """The first payment of an order confirms it; a second one, or one that is too late, goes back."""
+    second = ledger.paid(order) > 0 and ledger.owed(order) <= 0 and not faults.guard_off("payment.second")
+    ledger.pay(payment, f"{payment.gateway_order_id} {ledger.arrivals(payment) + 1}")
+    audit.record("payment.paid", payment, by=by, after={"amount": payment.amount})
+    if snapshot.status == REFUNDED:
+        return  # paid and given back before we heard of either
+    if second:
+        refunding.give_back(payment, refunding.TWICE, by=audit.SYSTEM)
+    elif registering.money_arrived(order, by=by):
+        close_others(order, payment)
+    else:
+        refunding.give_back(payment, refunding.LATE, by=audit.SYSTEM)
+
+
+def money_went(order: Order, payment: Payment, *, by) -> None:
+    """The bank took a deposit back: the tickets rest until it comes again."""
+    ledger.reverse(payment, f"{payment.gateway_order_id} {ledger.arrivals(payment)}")
+    audit.record("payment.reversed", payment, by=by, after={"amount": payment.amount})
+    log.error("a deposit was taken back", extra={"payment_id": payment.id})
+    registering.money_taken_back(order, by=by)
+    if payment.status == AWAITING_DEPOSIT:
+        wait_for_deposit(order, payment)
+    else:
+        registering.hold(order, clock.now() + config.active().hold)
+
+
+def account_issued(order: Order, payment: Payment) -> None:
+    """A virtual account is there: the buyer is told, and the places wait as long as it does."""
+    waiting = registering.with_status(registering.of_order(order), Status.PENDING_PAYMENT)
+    if not waiting or ledger.owed(order) != payment.amount:
+        refunding.void(payment)
+        return
+    wait_for_deposit(order, payment)
+    tell_account(order, payment)
+
+
+def wait_for_deposit(order: Order, payment: Payment) -> None:
+    until = payment.due_at + GRACE
+    registering.hold(order, max(until, clock.now() + config.active().hold))
+    later("gateway_refresh", payment, run_at=until, key=f"due {until:%Y%m%d%H%M%S}")
+    later("gateway_refresh", payment, run_at=until + timedelta(days=1), key=f"after {until:%Y%m%d%H%M%S}")
+
+
+def tell_account(order: Order, payment: Payment) -> None:
+    """The letter with the account, and one more a day before the money is due (or when two thirds of the time are over)."""
+    later("mail_payment_due", order, key=str(payment.id))
+    left = payment.due_at - clock.now()
+    later("mail_payment_reminder", order, key=str(payment.id), run_at=payment.due_at - min(timedelta(days=1), left / 3))
+
+
+def close_others(order: Order, paid_by: Payment) -> None:
+    """The first payment counts; whatever else was begun for the order ends."""
+    others = db.session.scalars(select(Payment).where(Payment.order_id == order.id, Payment.id != paid_by.id,
+                                                      Payment.status.in_(WAITING)).order_by(Payment.id)).all()
+    for other in others:
+        close(other, VOIDED)
+
+
+def close(payment: Payment, status: str) -> None:
+    """End a payment that nobody waits for. An account at the gateway is closed there; an open question is left to its answer."""
+    if open_of(payment):
+        return
+    if payment.status == AWAITING_DEPOSIT and payment.provider != "manual":
+        refunding.void(payment)
+    else:
+        payment.status = status
+
+
+def adopt_refunds(order: Order, payment: Payment, snapshot: GatewayPayment, *, by) -> None:
+    """Refunds that are not in the books yet: ours, or made in the gateway's own pages."""
+    known = ledger.refunds(payment)
+    for each in snapshot.refunds:
+        if each.status != "done" or each.transaction_key in known:
+            continue
+        refund = _asked_for(payment, each)
+        if refund is None:
+            refund = Refund(payment_id=payment.id, amount=each.amount, reason=each.reason, external=True)
+            db.session.add(refund)
+        refund.state, refund.transaction_key, refund.done_at = "done", each.transaction_key, each.at or clock.now()
+        ledger.refund(payment, each.transaction_key, each.amount)
+        audit.record("payment.refunded", payment, by=by, after={"amount": each.amount, "external": refund.external})
+        later("mail_late_payment_refunded" if refund.reason == refunding.LATE else "mail_payment_refunded", refund, key="done")
+        if refund.external:
+            given_back_outside(order, payment, each, by=by)
+    if snapshot.virtual_account and snapshot.virtual_account.refund_status in ("FAILED", "PARTIAL_FAILED"):
+        needs_a_person(payment, "refund_failed", "COMPLETED", snapshot.virtual_account.refund_status, by=by)
+
+
+def _asked_for(payment: Payment, found: GatewayRefund) -> Refund | None:
+    return db.session.scalar(select(Refund).where(
+        Refund.payment_id == payment.id, Refund.state == "requested", Refund.amount == found.amount,
+        Refund.reason == found.reason).order_by(Refund.id).limit(1))
+
+
+def given_back_outside(order: Order, payment: Payment, found: GatewayRefund, *, by) -> None:
+    """All of it: the tickets go too. A part: nobody can guess for whom it was."""
+    if payment.balance == 0 and ledger.paid(order) == 0:
+        live = registering.with_status(registering.of_order(order), Status.CONFIRMED, Status.PENDING_APPROVAL, Status.PENDING_PAYMENT)
+        registering.cancel(live, by=by, reason="refunded at the gateway")
+    elif payment.balance:
+        needs_a_person(payment, "external_refund", payment.amount, payment.balance, by=by)

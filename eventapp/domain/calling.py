@@ -1,0 +1,270 @@
+"""Calling a gateway, in jobs only. What is asked stands in a committed attempt; no transaction is open while we wait.
+
+An answer that never came is not guessed: the gateway is asked what it knows, on a schedule, and the same question is
+repeated with the same key when it knows of nothing.
+"""
+import logging
+from datetime import datetime, timedelta
+
+from eventapp import audit, clock, config, crypto, faults
+from eventapp.domain.applying import MONEY, OLDER, WAITING, apply_snapshot
+from eventapp.domain.attempts import OPEN, lock
+from eventapp.domain.refunding import needs_a_person
+from eventapp.extensions import db
+from eventapp.languages import localized
+from eventapp.models import Event, GatewayAccount, Order, Payment, PaymentAttempt, Refund
+from eventapp.money import Money
+from eventapp.outbox import NotYet, later
+from eventapp.payments import PROVIDERS
+from eventapp.payments.provider import (
+    AUTHORIZED,
+    AWAITING_DEPOSIT,
+    EXPIRED,
+    FAILED,
+    PENDING,
+    UNKNOWN,
+    CancelRequest,
+    GatewayError,
+    GatewayMisconfigured,
+    GatewayPayment,
+    GatewayRef,
+    GatewayRefused,
+    GatewayUnknown,
+    PaymentIntent,
+    ReturnHint,
+    VirtualAccountRequest,
+)
+from eventapp.payments.provider import GatewayAccount as Keys
+from eventapp.unit_of_work import checkpoint
+
+log = logging.getLogger("eventapp.calling")
+SCHEDULE = (5, 15, 60, 300, 900)
+HOURLY, AT_MOST = 3600, timedelta(hours=48)
+"""When an unknown outcome is asked for again, in seconds; after two days a person looks."""
+SESSION_IS_OVER = "NOT_FOUND_PAYMENT_SESSION"
+
+for _operation in ("confirm", "issue", "cancel"):
+    faults.register(f"paying.{_operation}.sent", f"paying.{_operation}.answered", f"paying.{_operation}.applied")
+
+
+# -- rows as the plain values that a provider takes ----------------------------------------------------
+
+def keys(account: GatewayAccount) -> Keys:
+    settings = config.active()
+    secrets = (crypto.get(account, "secret_key"), crypto.get(account, "previous_secret_key"))
+    return Keys(provider=account.provider, mode=account.mode, client_key=account.client_key,
+                secret_keys=tuple(filter(None, secrets)), api_url=settings.toss_api_url, sdk_url=settings.toss_sdk_url)
+
+
+def intent(payment: Payment, **addresses) -> PaymentIntent:
+    order = db.session.get(Order, payment.order_id)
+    event = db.session.get(Event, order.event_id)
+    return PaymentIntent(
+        order_ref=payment.gateway_order_id, amount=Money(payment.amount, payment.currency),
+        order_name=localized(event.title, order.locale)[:100], method=payment.method, customer_key=payment.customer_key,
+        customer_name=order.name, customer_email=order.email, customer_phone=order.phone, **addresses)
+
+
+def request_of(payment: Payment, **more) -> dict:
+    """What an attempt keeps of a payment, so that a repeat sends the same bytes whatever has been edited since."""
+    asked = intent(payment)
+    return {"order_ref": asked.order_ref, "amount": asked.amount.amount, "currency": asked.amount.currency,
+            "order_name": asked.order_name, "method": asked.method, "customer_name": asked.customer_name,
+            "customer_email": asked.customer_email, "customer_phone": asked.customer_phone, **more}
+
+
+def _intent_of(request: dict) -> PaymentIntent:
+    names = ("order_ref", "order_name", "method", "customer_name", "customer_email", "customer_phone")
+    return PaymentIntent(amount=Money(request["amount"], request["currency"]), **{name: request[name] for name in names})
+
+
+def _confirm(gateway, account, request, key) -> GatewayPayment:
+    return gateway.confirm(account, _intent_of(request), ReturnHint(request["order_ref"], request["gateway_key"]), key)
+
+
+def _issue(gateway, account, request, key) -> GatewayPayment:
+    wanted = VirtualAccountRequest(request["bank"], request["customer_name"], due_at=datetime.fromisoformat(request["due_at"]))
+    return gateway.issue_virtual_account(account, _intent_of(request), wanted, key)
+
+
+def _cancel(gateway, account, request, key) -> GatewayPayment:
+    return gateway.cancel(account, GatewayRef(request["order_ref"], request["gateway_key"]),
+                          CancelRequest(request["reason"], request["expected_remaining"]), key)
+
+
+CALLS = {"confirm": _confirm, "issue": _issue, "cancel": _cancel}
+
+
+# -- one attempt -----------------------------------------------------------------------------------------
+
+def carry_out(attempt: PaymentAttempt) -> None:
+    """Send what was prepared; of what was sent before, first ask how it ended. Raises NotYet while nobody knows."""
+    payment = db.session.get(Payment, attempt.payment_id)
+    _take(payment, attempt)
+    if attempt.state not in OPEN:
+        return
+    try:
+        if attempt.state == "prepared" or not _settled_already(payment, attempt):
+            _send(payment, attempt)
+    except (GatewayUnknown, GatewayMisconfigured) as error:
+        _wait(payment, attempt, error)
+
+
+def _take(payment: Payment, attempt: PaymentAttempt) -> Order:
+    order = lock(payment)
+    db.session.refresh(attempt)
+    return order
+
+
+def _send(payment: Payment, attempt: PaymentAttempt) -> None:
+    gateway, account = PROVIDERS[payment.provider], keys(db.session.get(GatewayAccount, payment.account_id))
+    attempt.state, attempt.sent_at = "sent", clock.now()
+    checkpoint()  # the attempt is on record before anything is asked
+    faults.point(f"paying.{attempt.operation}.sent")
+    try:
+        snapshot = CALLS[attempt.operation](gateway, account, attempt.request, attempt.idempotency_key)
+    except GatewayRefused as error:
+        _refused(payment, attempt, error.code)
+    except GatewayUnknown as error:
+        # When there was an answer of some kind, asking at once tells more than waiting.
+        if not error.sent or error.reason == "timeout" or not _settled_already(payment, attempt):
+            raise
+    else:
+        faults.point(f"paying.{attempt.operation}.answered")
+        _settle(payment, attempt, snapshot)
+
+
+def _settled_already(payment: Payment, attempt: PaymentAttempt) -> bool:
+    """Ask what became of it; False when it did not happen and may be asked once more with the same key."""
+    request = attempt.request
+    found = _fetch(payment, GatewayRef(request["order_ref"], request.get("gateway_key") or ""))
+    if attempt.operation == "issue" and found is None:
+        return False
+    if attempt.operation == "confirm":
+        if found is None:
+            _refused(payment, attempt, "NOT_FOUND_PAYMENT")
+            return True
+        if found.status in (PENDING, AUTHORIZED):
+            return False
+    if attempt.operation == "cancel" and found and found.balance == request["expected_remaining"] \
+            and (found.captured or found.status in (AWAITING_DEPOSIT, EXPIRED)):
+        return False
+    if found is None or found.status == UNKNOWN:
+        raise GatewayUnknown("no_answer")
+    _settle(payment, attempt, found)
+    return True
+
+
+def _fetch(payment: Payment, ref: GatewayRef) -> GatewayPayment | None:
+    gateway, account = PROVIDERS[payment.provider], keys(db.session.get(GatewayAccount, payment.account_id))
+    checkpoint()  # nothing is held while we wait
+    return gateway.fetch(account, ref)
+
+
+def _settle(payment: Payment, attempt: PaymentAttempt, snapshot: GatewayPayment) -> None:
+    """The gateway has answered: the attempt ends and the snapshot acts."""
+    order = _take(payment, attempt)
+    if attempt.state not in OPEN:
+        return
+    well = snapshot.captured or snapshot.status == AWAITING_DEPOSIT or attempt.operation == "cancel"
+    attempt.state, attempt.finished_at, attempt.code = "succeeded" if well else "refused", clock.now(), ""
+    account = db.session.get(GatewayAccount, payment.account_id)
+    account.unhealthy = ""
+    db.session.flush()
+    apply_snapshot(payment, snapshot)
+    _look_at_refund(payment, attempt)
+    look_at_hold(order)
+    faults.point(f"paying.{attempt.operation}.applied")
+
+
+def _look_at_refund(payment: Payment, attempt: PaymentAttempt) -> None:
+    """A refund that we asked for and that the gateway shows no trace of, or that somebody else made before us."""
+    refund_id = attempt.request.get("refund_id")
+    refund = db.session.get(Refund, refund_id) if refund_id else None
+    if refund and refund.state == "requested" and payment.status not in ("refund_pending",):
+        refund.state = "failed"
+        needs_a_person(payment, "refund_overtaken", refund.amount, payment.balance)
+
+
+def _refused(payment: Payment, attempt: PaymentAttempt, code: str) -> None:
+    """A definite no: nothing has happened, and a further try is a new attempt."""
+    order = _take(payment, attempt)
+    if attempt.state not in OPEN:
+        return
+    attempt.state, attempt.code, attempt.finished_at = "refused", code, clock.now()
+    if attempt.operation == "cancel":
+        refund_id = attempt.request.get("refund_id")
+        if refund_id:
+            db.session.get(Refund, refund_id).state = "failed"
+        needs_a_person(payment, "refund_refused", attempt.request["expected_remaining"], code)
+        later("gateway_refresh", payment, key=attempt.idempotency_key)
+    elif payment.status in WAITING:
+        payment.status, payment.failure_code = EXPIRED if code == SESSION_IS_OVER else FAILED, code
+        audit.record("payment.failed", payment, by=audit.GATEWAY, after={"code": code})
+    look_at_hold(order)
+    faults.point(f"paying.{attempt.operation}.applied")
+
+
+def _wait(payment: Payment, attempt: PaymentAttempt, error: GatewayError) -> None:
+    """Nobody knows yet. The buyer is told that we are looking; nothing is decided."""
+    _take(payment, attempt)
+    if attempt.state not in OPEN:
+        return
+    attempt.state, attempt.code, attempt.tries = "unknown", error.code, attempt.tries + 1
+    if isinstance(error, GatewayMisconfigured):
+        _account_is_wrong(payment, error)
+    if clock.now() - attempt.created_at > AT_MOST:
+        needs_a_person(payment, "unresolved", attempt.operation, error.code)
+        return
+    checkpoint()  # the question stays open on record, whatever becomes of this job
+    seconds = SCHEDULE[attempt.tries - 1] if attempt.tries <= len(SCHEDULE) else HOURLY
+    raise NotYet(seconds * config.active().backoff_scale)
+
+
+def _account_is_wrong(payment: Payment, error: GatewayError) -> None:
+    account = db.session.get(GatewayAccount, payment.account_id)
+    if account.unhealthy != error.code:
+        account.unhealthy = error.code
+        audit.record("gateway_account.unhealthy", account, by=audit.GATEWAY, after={"code": error.code})
+        log.error("a gateway account can't be used", extra={"account_id": account.id, "code": error.code})
+
+
+# -- looking, without a question of ours ---------------------------------------------------------------------
+
+def refresh(payment: Payment) -> Payment:
+    """Ask what the gateway knows, and apply it. A snapshot that was overtaken is asked for once more."""
+    if payment.account_id is None:
+        return payment
+    for _again in (False, True):
+        asked_at = clock.now()
+        try:
+            found = _fetch(payment, GatewayRef(payment.gateway_order_id,
+                                               payment.gateway_key if payment.status in (*MONEY, AWAITING_DEPOSIT) else ""))
+        except GatewayMisconfigured as error:
+            _account_is_wrong(payment, error)
+            checkpoint()  # known, even though this job has failed
+            raise
+        order = lock(payment)
+        if found is None or apply_snapshot(payment, found) != OLDER:
+            break
+    else:
+        needs_a_person(payment, "went_back", payment.status, found.raw_status)
+    payment.checked_at = asked_at
+    look_at_hold(order)
+    return payment
+
+
+def look_at_hold(order: Order) -> None:
+    """A hold whose end has passed while we were asking can end now."""
+    if order.hold_until and order.hold_until <= clock.now():
+        later("expire_hold", order, key=f"asked {clock.now().isoformat()}")
+
+
+def known_elsewhere(account: GatewayAccount, ref: GatewayRef) -> bool:
+    """Whether the gateway knows a payment of this account that we have no row of."""
+    account_keys = keys(account)
+    checkpoint()  # nothing is held while we wait
+    try:
+        return PROVIDERS[account.provider].fetch(account_keys, ref) is not None
+    except GatewayMisconfigured:
+        return False

@@ -1,0 +1,305 @@
+"""Paying an order: how it begins, how the buyer comes back, how long places wait, and what is looked at again.
+
+Nothing here calls a gateway; what is to be asked is written as an attempt and done by a job (`calling.py`).
+"""
+import logging
+import secrets
+from datetime import datetime, timedelta
+
+from sqlalchemy import exists, func, select
+
+from eventapp import audit, clock, config, crypto, faults
+from eventapp.domain import Refused, applying, attempts, calling, ledger, refunding, registering
+from eventapp.domain.applying import DIFFERS, ENDED, GRACE, MONEY, WAITING
+from eventapp.extensions import db
+from eventapp.languages import _, current_locale
+from eventapp.models import (
+    Event,
+    GatewayAccount,
+    Order,
+    Organization,
+    Payment,
+    PaymentAttempt,
+    PaymentRoute,
+    Status,
+    WebhookEvent,
+)
+from eventapp.money import money_text
+from eventapp.outbox import later
+from eventapp.payments import PROVIDERS, manual
+from eventapp.payments.banks import BANKS
+from eventapp.payments.provider import (
+    AUTHORIZED,
+    AWAITING_DEPOSIT,
+    BANK_TRANSFER,
+    CARD,
+    CREATED,
+    EXPIRED,
+    MANUAL_TRANSFER,
+    PENDING,
+    REFUND_PENDING,
+    VIRTUAL_ACCOUNT,
+    CheckoutInstruction,
+    ReturnHint,
+)
+from eventapp.payments.provider import GatewayAccount as Keys
+
+log = logging.getLogger("eventapp.paying")
+WINDOW = (CARD, BANK_TRANSFER, VIRTUAL_ACCOUNT)
+"""Paid in the gateway's window; of a virtual account the window is one way and a form of ours the other."""
+ASKED, SETTLED, OVER, AMOUNT_DIFFERS, GONE = "asked", "settled", "over", "amount_differs", "gone"
+
+faults.register_guard("payment.returned_amount", "payment.hold", "payment.first_wins")
+
+
+# -- accounts ---------------------------------------------------------------------------------------------
+
+def connect_account(provider: str, *, mode: str, client_key: str, secret_key: str, purpose: str = "one_off") -> GatewayAccount:
+    """Give the organisation an account at a gateway, or new keys to the one it has. The key before stays valid for a while."""
+    account = db.session.scalar(select(GatewayAccount).filter_by(provider=provider, mode=mode, purpose=purpose).with_for_update())
+    if account is None:
+        account = GatewayAccount(provider=provider, mode=mode, purpose=purpose, webhook_token=secrets.token_urlsafe(32))
+        db.session.add(account)
+        db.session.flush()
+        db.session.add(PaymentRoute(key=f"webhook:{account.webhook_token}", org_id=account.org_id, id=account.id))
+    elif crypto.get(account, "secret_key") not in ("", secret_key):
+        crypto.put(account, "previous_secret_key", crypto.get(account, "secret_key"))
+    account.client_key, account.unhealthy = client_key, ""
+    crypto.put(account, "secret_key", secret_key)
+    db.session.flush()
+    return account
+
+
+def account_for(method: str) -> GatewayAccount | None:
+    """The gateway account that takes this method: a live one before a test one."""
+    return db.session.scalar(select(GatewayAccount).where(
+        GatewayAccount.provider == "toss", GatewayAccount.purpose == "one_off", GatewayAccount.secret_key.is_not(None),
+        GatewayAccount.unhealthy == "").order_by(GatewayAccount.mode).limit(1)) if method in WINDOW else None
+
+
+# -- beginning ----------------------------------------------------------------------------------------------
+
+def begin(order: Order, method: str, amount: int | None = None) -> Payment | None:
+    """Begin to pay what is owed in this way; None when nothing is. Asked again for the same, the payment that is open.
+
+    `amount` spares the looking when the order has just been made and nothing can be there.
+    """
+    fresh = amount is not None
+    amount = ledger.owed(order) if amount is None else amount
+    if amount <= 0:
+        return None
+    payment = None if fresh else _open(order, method, amount)
+    if payment is None:
+        payment = _new(order, method, amount)
+    order.method = method
+    if method == MANUAL_TRANSFER:
+        if payment.status == CREATED:
+            _show_own_account(order, payment)
+    else:
+        registering.hold(order, max(order.hold_until or clock.now(), clock.now() + config.active().hold))
+    return payment
+
+
+def _open(order: Order, method: str, amount: int) -> Payment | None:
+    """A payment of this kind that can still be paid."""
+    payment = db.session.scalar(select(Payment).where(
+        Payment.order_id == order.id, Payment.method == method, Payment.amount == amount, Payment.status.in_(WAITING),
+        Payment.problem.is_(None)).order_by(Payment.id.desc()).limit(1))
+    if payment and payment.status == AWAITING_DEPOSIT and payment.due_at <= clock.now():
+        return None
+    return payment
+
+
+def _new(order: Order, method: str, amount: int) -> Payment:
+    account = account_for(method)
+    if account is None and method != MANUAL_TRANSFER:
+        raise Refused(_("This way of paying can't be used at the moment. Choose another one."), "method")
+    payment = Payment(order_id=order.id, account_id=account and account.id, provider=account.provider if account else "manual",
+                      method=method, gateway_order_id=f"ev_{secrets.token_hex(14)}", customer_key=secrets.token_urlsafe(24),
+                      amount=amount, currency=order.currency)
+    db.session.add(payment)
+    db.session.flush()
+    db.session.add(PaymentRoute(key=f"order:{payment.gateway_order_id}", org_id=payment.org_id, id=payment.id))
+    return payment
+
+
+def _show_own_account(order: Order, payment: Payment) -> None:
+    """By hand: the organisation's account, and the time until which the places wait."""
+    account = db.session.get(Organization, payment.org_id).bank_account
+    if not account:
+        raise Refused(_("This way of paying can't be used at the moment. Choose another one."), "method")
+    payment.virtual_account = {name: account.get(name, "") for name in ("bank", "number", "holder")}
+    payment.status, payment.due_at = AWAITING_DEPOSIT, due(order)
+    registering.hold(order, payment.due_at)
+    applying.tell_account(order, payment)
+
+
+def due(order: Order) -> datetime:
+    """Until when a transfer may take: the event's days, and no longer than until it begins."""
+    event, now = db.session.get(Event, order.event_id), clock.now()
+    return max(now + timedelta(hours=1), min(now + timedelta(days=event.transfer_days), event.starts_at)).replace(microsecond=0)
+
+
+def request_account(payment: Payment, bank: str) -> None:
+    """A virtual account made by us, without the gateway's window."""
+    order = attempts.lock(payment)
+    if bank not in BANKS:
+        raise Refused(_("Choose a bank."), "bank")
+    if payment.method != VIRTUAL_ACCOUNT or payment.status not in (CREATED, PENDING) or attempts.open_of(payment):
+        return
+    attempts.prepare(payment, "issue", calling.request_of(payment, bank=bank, due_at=due(order).isoformat()))
+
+
+def checkout(payment: Payment, success_url: str, fail_url: str) -> CheckoutInstruction:
+    """What the page needs to open the gateway's window."""
+    account = db.session.get(GatewayAccount, payment.account_id)
+    public = Keys(account.provider, account.mode, account.client_key, calling.keys(account).secret_keys,
+                  config.active().toss_api_url, config.active().toss_sdk_url)
+    return PROVIDERS[payment.provider].create_checkout(public, calling.intent(payment, success_url=success_url, fail_url=fail_url))
+
+
+# -- looking ------------------------------------------------------------------------------------------------
+
+def current(order: Order) -> Payment | None:
+    """The payment that counts: the one that was paid, else the latest."""
+    paid = Payment.status.in_(MONEY)
+    return db.session.scalar(select(Payment).where(Payment.order_id == order.id).order_by(paid.desc(), Payment.id.desc()).limit(1))
+
+
+def payable(order: Order) -> bool:
+    """Whether the order waits for its money."""
+    return bool(registering.with_status(registering.of_order(order), Status.PENDING_PAYMENT)) and ledger.owed(order) > 0
+
+
+def state(payment: Payment) -> str:
+    """For pages: paid, awaiting (an account is there), checking (nobody knows yet), failed, or open (nothing was tried)."""
+    if payment.status in MONEY:
+        return "paid"
+    if payment.problem and payment.problem["kind"] in (DIFFERS, "unresolved") or attempts.open_of(payment, "confirm", "issue"):
+        return "checking"
+    if payment.status == AWAITING_DEPOSIT:
+        return "awaiting"
+    return "failed" if payment.status in ENDED else "open"
+
+
+# -- coming back --------------------------------------------------------------------------------------------
+
+def read_return(payment: Payment, query) -> ReturnHint:
+    """What the browser says; raises BadReturn."""
+    return PROVIDERS[payment.provider].parse_return(Keys(payment.provider), query)
+
+
+def returned(payment: Payment, hint: ReturnHint) -> str:
+    """The buyer has approved in the window: ask for the money, unless there is a reason not to. Nothing has been taken yet."""
+    order = attempts.lock(payment)
+    if payment.status in (*MONEY, AWAITING_DEPOSIT):
+        return SETTLED
+    if attempts.open_of(payment, "confirm"):
+        return ASKED
+    if not faults.guard_off("payment.first_wins") and (ledger.owed(order) <= 0 or attempts.open_of_order(order, "confirm")):
+        return SETTLED  # another payment of the same order was first
+    if payment.status in ENDED or payment.problem or (payment.amount != ledger.owed(order)
+                                                      and not faults.guard_off("payment.first_wins")):
+        return OVER
+    if hint.claimed_amount != payment.amount and not faults.guard_off("payment.returned_amount"):
+        audit.record("payment.amount_differs", payment, by=audit.Actor("buyer", order.id),
+                     before={"amount": payment.amount}, after={"amount": hint.claimed_amount})
+        log.warning("the amount in the address differs", extra={"payment_id": payment.id})
+        return AMOUNT_DIFFERS
+    if not _still_held(order) and not faults.guard_off("payment.hold"):
+        return GONE
+    registering.hold(order, max(order.hold_until or clock.now(), clock.now() + config.active().hold))
+    attempts.prepare(payment, "confirm", calling.request_of(payment, gateway_key=hint.gateway_key))
+    return ASKED
+
+
+def _still_held(order: Order) -> bool:
+    """Whether the places still wait, or can be taken once more."""
+    registrations = registering.of_order(order)
+    late = registering.with_status(registrations, Status.EXPIRED)
+    if late:
+        return registering._take_again(db.session.get(Event, order.event_id), late, audit.Actor("buyer", order.id))
+    return bool(registering.with_status(registrations, Status.PENDING_PAYMENT))
+
+
+# -- by hand --------------------------------------------------------------------------------------------------
+
+def mark_received(payment: Payment, amount: int, *, by) -> None:
+    """Staff have seen a transfer on the statement. Only the whole amount counts; anything else is for people to settle."""
+    attempts.lock(payment)
+    if payment.provider != "manual":
+        raise Refused(_("This payment is confirmed by the gateway, not by hand."))
+    if payment.status in MONEY:
+        raise Refused(_("This payment has been received already."))
+    if amount != payment.amount:
+        found, expected = (money_text(each, payment.currency, current_locale()) for each in (amount, payment.amount))
+        raise Refused(_("%(found)s came, but %(expected)s is due. Settle the difference with the buyer first.", found=found,
+                        expected=expected), "amount")
+    applying.apply_snapshot(payment, manual.received(calling.intent(payment), clock.now()), by=by)
+
+
+# -- the end of a hold ------------------------------------------------------------------------------------------
+
+def end_hold(order: Order, *, by=audit.SYSTEM) -> None:
+    """Give the places free if nobody has paid. Where a gateway may know more than we do it is asked first, and what it says
+    brings us back here."""
+    db.session.flush()
+    db.session.get(Order, order.id, with_for_update={"key_share": True}, populate_existing=True)
+    if order.hold_until is None or order.hold_until > clock.now():
+        return
+    waiting = db.session.scalars(select(Payment).where(Payment.order_id == order.id, Payment.status.in_(WAITING))
+                                 .order_by(Payment.id)).all()
+    if attempts.open_of_order(order, "confirm", "issue") or any(one.problem for one in waiting):
+        return  # the answer looks at the hold again; a difference waits for a person, and keeps the places meanwhile
+    unasked = [one for one in waiting if must_ask(one)]
+    if unasked:
+        later("gateway_refresh", unasked, key=f"before release {order.hold_until.isoformat()}")
+        return
+    registering.expire(order, by=by)
+    for payment in waiting:
+        applying.close(payment, EXPIRED)
+
+
+def must_ask(payment: Payment) -> bool:
+    """A deposit may have come in the last minute: until the gateway has been asked after it, nothing is released."""
+    if payment.account_id is None or payment.status not in (AWAITING_DEPOSIT, PENDING, AUTHORIZED):
+        return False
+    after = payment.due_at + GRACE if payment.due_at else payment.created_at
+    return payment.checked_at is None or payment.checked_at < after
+
+
+# -- looking again, each minute ------------------------------------------------------------------------------------
+
+def reconcile() -> None:
+    """Of this organisation: what the gateway may know better than we do is asked again. Jobs are unique for their period."""
+    now = clock.now()
+    for payment in db.session.scalars(_doubtful(now)).all():
+        later("gateway_refresh", payment, key=f"reconcile {now:%Y%m%d%H%M}")
+    for payment in db.session.scalars(_unwanted()).all():
+        refunding.void(payment)
+    stuck = select(PaymentAttempt).where(PaymentAttempt.state.in_(attempts.OPEN),
+                                         func.coalesce(PaymentAttempt.sent_at, PaymentAttempt.created_at) < now - timedelta(hours=2))
+    for attempt in db.session.scalars(stuck.limit(200)).all():
+        later(attempts.JOBS[attempt.operation], attempt, key=f"stuck {now:%Y%m%d%H}")
+    unheard = select(WebhookEvent).where(WebhookEvent.state == "received", WebhookEvent.created_at < now - timedelta(minutes=5))
+    for event in db.session.scalars(unheard.limit(200)).all():
+        later("gateway_webhook", event, key=f"unheard {now:%Y%m%d%H}")
+
+
+def _doubtful(now: datetime):
+    """Begun and not heard of; waiting for a deposit; given back and not yet arrived. Each at its own pace."""
+    asked = func.coalesce(Payment.checked_at, Payment.created_at)
+    young = Payment.created_at > now - timedelta(minutes=45)
+    begun = Payment.status.in_((CREATED, PENDING, AUTHORIZED)) & young & (asked < now - timedelta(minutes=2))
+    waiting = (Payment.status == AWAITING_DEPOSIT) & (asked < now - timedelta(hours=1))
+    due = (Payment.status == AWAITING_DEPOSIT) & (Payment.due_at + GRACE <= now) & (asked < Payment.due_at + GRACE)
+    going_back = (Payment.status == REFUND_PENDING) & (asked < now - timedelta(hours=6))
+    return select(Payment).where(Payment.account_id.is_not(None), begun | waiting | due | going_back).order_by(Payment.id).limit(500)
+
+
+def _unwanted():
+    """Accounts that are open at the gateway for orders that wait for nothing any more."""
+    open_attempt = exists().where(PaymentAttempt.payment_id == Payment.id, PaymentAttempt.state.in_(attempts.OPEN))
+    return select(Payment).join(Order, Order.id == Payment.order_id).where(
+        Payment.account_id.is_not(None), Payment.status == AWAITING_DEPOSIT, Order.hold_until.is_(None),
+        Payment.problem.is_(None), ~open_attempt).limit(200)
