@@ -43,6 +43,7 @@ def release(settings: Settings) -> None:
             roles.ensure(settings)
             flask_migrate.upgrade()
             add_plans(connection)
+            let_backup_read(connection, settings)
     except DBAPIError as error:
         raise CannotRelease(f"The database says: {str(error.orig).strip().splitlines()[0]}") from error
     finally:
@@ -53,6 +54,12 @@ def look(connection) -> None:
     version = connection.scalar(text("SELECT current_setting('server_version_num')::int"))
     if version < roles.OLDEST:
         raise CannotRelease(f"PostgreSQL 15.14 or newer is needed; this is {version // 10000}.{version % 10000}.")
+
+
+def let_backup_read(connection, settings: Settings) -> None:
+    """Sequences and Alembic's own table too, which no migration mentions: `pg_dump` asks for all or fails."""
+    for what in ("TABLES", "SEQUENCES"):
+        connection.execute(text(f'GRANT SELECT ON ALL {what} IN SCHEMA public TO "{settings.role("backup")}"'))
 
 
 def add_plans(connection) -> None:
