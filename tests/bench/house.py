@@ -1,0 +1,125 @@
+"""An installation of its own for the bench, kept by the real supervisor: durable PostgreSQL, the Procfile's web and worker,
+the sandbox, all on free ports and in a folder that is removed afterwards.
+"""
+import os
+import shlex
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from contextlib import suppress
+from pathlib import Path
+
+import psycopg
+
+from eventapp import config
+from eventapp.supervisor import __main__ as supervising
+from eventapp.supervisor.postgres import EmbeddedPostgres
+from eventapp.supervisor.processes import die_with_parent, last_words, marked
+
+OURS = ("DATABASE_URL", "QUEUE_DATABASE_URL", "REDIS_URL", "SMTP_URL", "TOSS_API_URL", "TOSS_SDK_URL", "FAULTS", "GUARDS_OFF",
+        "CLOCK_OFFSET", "RATE_LIMIT_SCALE", "HOLD_MINUTES", "PLATFORM_HOST", "APP_ENV")
+
+
+class House:
+    """`with House() as house:` — up and filled; `web` replaces the Procfile's line, to compare settings."""
+
+    def __init__(self, web: str = ""):
+        self.folder = Path(tempfile.mkdtemp(prefix="eventapp-bench-", dir="/var/tmp"))  # a disk, not memory
+        self.folder.chmod(0o755)
+        self.port = free_ports()
+        self.web = web
+        self.log = self.folder / "supervisor.log"
+
+    def __enter__(self) -> "House":
+        environment = {name: value for name, value in os.environ.items() if name not in OURS}
+        environment |= {"VAR": str(self.folder), "PORT": str(self.port), "BENCH_WEB": self.web}
+        with self.log.open("w") as log:
+            self.process = subprocess.Popen([sys.executable, "-m", "tests.bench.house"], cwd=config.ROOT, env=environment, stdout=log,
+                                            stderr=log, start_new_session=True, preexec_fn=die_with_parent(signal.SIGTERM))
+        until = time.monotonic() + 300
+        while "Ready in" not in self.log.read_text():
+            if self.process.poll() is not None or time.monotonic() > until:
+                words = self.log.read_text()
+                self.__exit__()
+                raise SystemExit(f"The installation does not start:\n{words}")
+            time.sleep(0.1)
+        self.database = EmbeddedPostgres(self.folder / "postgres")
+        return self
+
+    def __exit__(self, *_) -> None:
+        self.process.send_signal(signal.SIGINT)
+        with suppress(subprocess.TimeoutExpired):
+            self.process.wait(60)
+        if self.process.poll() is None:
+            self.process.kill()
+        place = getattr(self, "database", None) and self.database.place
+        if place and place != self.database.folder:
+            shutil.rmtree(place, ignore_errors=True)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    # -- looking into it ------------------------------------------------------------------------
+    def sql(self, statement: str, *values):
+        """As the superuser, who sees every organisation; the rows, if it gives any."""
+        with psycopg.connect(self.database.superuser_url, autocommit=True) as connection:
+            cursor = connection.execute(statement, values or None)
+            return cursor.fetchall() if cursor.description else []
+
+    def processes(self, name: str) -> list[int]:
+        """Of `web`, `worker` or `sandbox`, with everything they have started."""
+        return marked(f"{self.folder}:{name}")
+
+    def command(self, *arguments: str) -> subprocess.CompletedProcess:
+        """`flask …`, or a module, in the installation's environment."""
+        environment = {name: value for name, value in os.environ.items() if name not in OURS}
+        environment |= {"VAR": str(self.folder), "PORT": str(self.port), "DATABASE_URL": self.database.url,
+                        "TOSS_API_URL": f"http://127.0.0.1:{self.port + 1}/toss"} | supervising.SANDBOX_KEYS
+        return subprocess.run([sys.executable, *arguments], cwd=config.ROOT, env=environment, capture_output=True, text=True)
+
+    def waiting(self, kinds: str = "mail_%") -> int:
+        """Jobs that are due and not done."""
+        return self.sql("SELECT count(*) FROM outbox WHERE kind LIKE %s AND done_at IS NULL AND dead_at IS NULL AND run_at <= now()",
+                        kinds)[0][0]
+
+    def settle(self, seconds: float = 120) -> float:
+        """Wait until no letter is waiting; how long that took."""
+        began = time.monotonic()
+        while self.waiting() and time.monotonic() - began < seconds:
+            time.sleep(0.2)
+        return time.monotonic() - began
+
+    def errors(self) -> list[str]:
+        """What the web's and the worker's logs say went wrong."""
+        lines = [line for name in ("web", "worker") for line in (self.folder / "log" / f"{name}.log").read_text().splitlines()]
+        return [line[:300] for line in lines if '"level": "error"' in line or "Traceback" in line or '"status": 5' in line]
+
+    def last_words(self, name: str) -> str:
+        return last_words(self.folder / "log" / f"{name}.log")
+
+
+def free_ports() -> int:
+    """A port whose next one is free too: that is the sandbox's."""
+    while True:
+        with socket.socket() as one, socket.socket() as two:
+            one.bind(("0.0.0.0", 0))
+            port = one.getsockname()[1]
+            with suppress(OSError):
+                two.bind(("0.0.0.0", port + 1))
+                return port
+
+
+def supervisor(settings):
+    """The real one, with the bench's world for a demo."""
+    made = supervising.supervisor(settings)
+    python = shlex.quote(sys.executable)
+    made.demo = f"{python} -m tests.bench.world"
+    if os.environ.get("BENCH_WEB"):
+        made.procfile = made.procfile | {"web": os.environ["BENCH_WEB"]}
+    return made
+
+
+if __name__ == "__main__":
+    sys.exit(supervising.main(supervisor))
