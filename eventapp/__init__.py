@@ -10,9 +10,10 @@ def create_app(settings=None):
     from werkzeug.middleware.proxy_fix import ProxyFix
 
     from eventapp import cli, clock, config, extensions, faults, outbox, permissions, tenancy, unit_of_work
-    from eventapp.web import assets, errors, headers, logs, page_cache, preferences, sessions, templating
+    from eventapp.web import assets, errors, headers, limits, logs, page_cache, preferences, sessions, templating
 
     settings = settings or config.read()
+    config.activate(settings)
     clock.offset = timedelta(seconds=settings.clock_offset)
     faults.configure(settings.faults, settings.guards_off)
 
@@ -30,9 +31,11 @@ def create_app(settings=None):
     app.before_request(preferences.choose)
     app.before_request(sessions.check_origin)
     app.before_request(permissions.gate)
+    app.before_request(sessions.check_token)
     app.after_request(preferences.remember)
     headers.init_app(app)
     errors.init_app(app)
+    limits.init_app(app)
     unit_of_work.init_app(app)
 
     add_blueprints(app)

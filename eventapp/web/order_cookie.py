@@ -11,6 +11,10 @@ def remember(response, org_id: int, order_id: int):
     return set_cookie(response, "order", sign("order", [org_id, order_id]), DAY)
 
 
+def forget(response):
+    return set_cookie(response, "order", "", 0)
+
+
 def remembered() -> tuple[int, int] | None:
     """(organisation's id, order's id), or None."""
     value = read_signed("order", request.cookies.get(cookie_name("order"), ""), max_age=DAY)

@@ -1,6 +1,10 @@
 """The session cookie, and who may send us a form."""
-from flask import abort, request
+from flask import abort, current_app, request
 from flask.sessions import SecureCookieSessionInterface
+
+from eventapp.extensions import csrf
+from eventapp.faults import guard_off
+from eventapp.permissions import MACHINE
 
 SAFE = {"GET", "HEAD", "OPTIONS"}
 
@@ -13,6 +17,9 @@ class SessionCookie(SecureCookieSessionInterface):
 
     def get_cookie_secure(self, app):
         return request.is_secure
+
+    def get_cookie_samesite(self, app):
+        return "Lax"
 
     def get_cookie_domain(self, app):
         return None
@@ -36,9 +43,6 @@ def set_cookie(response, name: str, value: str, max_age: int, http_only: bool = 
 
 def check_origin():
     """Organisations under our domain are same-site to one another, so a form must come from this very host."""
-    from eventapp.faults import guard_off
-    from eventapp.permissions import MACHINE
-
     view = request.endpoint and _view()
     if request.method in SAFE or view is None or view.permission == MACHINE or guard_off("origin"):
         return
@@ -53,7 +57,12 @@ def check_origin():
         abort(400)
 
 
-def _view():
-    from flask import current_app
+def check_token():
+    """After the gate: who is signed out is sent to sign in, with or without a token."""
+    view = request.endpoint and _view()
+    if view is not None and view.permission != MACHINE and not guard_off("csrf"):
+        csrf.protect()
 
+
+def _view():
     return current_app.view_functions.get(request.endpoint)

@@ -1,2 +1,8 @@
+"""The operator's console, on the platform's own host."""
 from flask import Blueprint
-bp = Blueprint('platform', __name__)
+
+from eventapp.blueprints.platform import home, organizations
+
+bp = Blueprint("platform", __name__, url_prefix="/platform-admin")
+for module in (home, organizations):
+    bp.register_blueprint(module.bp)

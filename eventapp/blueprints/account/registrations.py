@@ -1,0 +1,94 @@
+"""One's own registrations, in whichever organisations they are. Each organisation is entered in turn."""
+from dataclasses import dataclass
+
+from flask import Blueprint, abort, current_app, g, request, url_for
+from flask_login import current_user
+from sqlalchemy import select
+from sqlalchemy.orm import selectinload
+
+from eventapp import clock, tenancy
+from eventapp.audit import Actor
+from eventapp.blueprints.account.tabs import account_page
+from eventapp.domain import registering, ticketing
+from eventapp.extensions import db
+from eventapp.languages import _
+from eventapp.models import Directory, Event, Order, Participation, Registration, Status
+from eventapp.permissions import ACCOUNT, requires
+from eventapp.web.pages import done
+
+bp = Blueprint("registrations", __name__)
+SHOWN = 200
+
+
+@dataclass
+class OwnOrder:
+    order: Order
+    event: Event
+    directory: Directory
+    url: str
+    """The buyer's page."""
+
+    @property
+    def registrations(self) -> list[Registration]:
+        return self.order.registrations
+
+    @property
+    def is_past(self) -> bool:
+        return self.event.ends_at < clock.now()
+
+    @property
+    def may_ask_to_cancel(self) -> bool:
+        """Worth a link; whether the money allows it is looked at on the page behind it."""
+        until = self.event.cancellable_until
+        open_ones = registering.with_status(self.registrations, Status.PENDING_APPROVAL, Status.PENDING_PAYMENT, Status.CONFIRMED)
+        return bool(open_ones) and until is not None and clock.now() < until
+
+
+def own_orders(user) -> list[OwnOrder]:
+    """What comes next first, then what is over, the latest first."""
+    found = [own for directory in organizations_of(user) for own in orders_in(directory, user)]
+    found.sort(key=lambda own: own.event.starts_at)
+    return [own for own in found if not own.is_past] + [own for own in reversed(found) if own.is_past]
+
+
+def organizations_of(user) -> list[Directory]:
+    mine = select(Participation.org_id).where(Participation.user_id == user.id)
+    return list(db.session.scalars(select(Directory).where(Directory.org_id.in_(mine)).order_by(Directory.org_id)))
+
+
+def orders_in(directory: Directory, user, **only) -> list[OwnOrder]:
+    with tenancy.inside(directory.org_id):
+        mine = select(Participation.order_id).where(Participation.user_id == user.id, Participation.org_id == directory.org_id)
+        orders = db.session.scalars(select(Order).where(Order.id.in_(mine)).filter_by(**only).order_by(Order.id.desc()).limit(SHOWN)
+                                    .options(selectinload(Order.registrations), selectinload(Order.event))).all()
+        return [OwnOrder(order, order.event, directory, buyers_page(directory, order)) for order in orders]
+
+
+def buyers_page(directory: Directory, order: Order) -> str:
+    """On this host when the organisation has its pages here, otherwise on the platform's."""
+    path = url_for("public.order.show", org=directory.slug, event=order.event.slug, token=ticketing.order_token(order))
+    elsewhere = g.host_slug and g.host_slug != directory.slug
+    return current_app.config["SETTINGS"].platform_url + path if elsewhere else path
+
+
+@bp.route("/registrations/<slug>/<number>/cancel", methods=["GET", "POST"])
+@requires(ACCOUNT)
+def cancel(slug, number):
+    """The whole order that the registration belongs to."""
+    own = own_order_or_404(slug, number)
+    with tenancy.inside(own.directory.org_id):
+        if request.method == "GET":
+            why_not = registering.may_cancel(own.event, own.order, own.registrations)
+            return account_page("account/cancel.html", own=own, number=number, why_not=why_not)
+        registering.cancel_by_buyer(own.order, by=Actor("user", current_user.id))
+    return done(_("Cancelled. We have sent you a mail about it."), url_for("account.home.show"))
+
+
+def own_order_or_404(slug: str, number: str) -> OwnOrder:
+    for directory in organizations_of(current_user):
+        if directory.slug == slug:
+            with tenancy.inside(directory.org_id):
+                order_id = db.session.scalar(select(Registration.order_id).where(Registration.number == number))
+            for own in orders_in(directory, current_user, id=order_id):
+                return own
+    return abort(404)

@@ -1,0 +1,99 @@
+"""What signing in means to a browser: a cookie with a secret, and where one finds oneself afterwards."""
+from flask import abort, current_app, g, redirect, request, session, url_for
+from flask_login import current_user, login_user
+
+from eventapp.domain import accounts
+from eventapp.domain.accounts import digest
+from eventapp.extensions import login
+from eventapp.models import SignIn
+from eventapp.permissions import MATRIX
+from eventapp.tenancy import host_name
+from eventapp.web import limits
+from eventapp.web.sessions import cookie_name, set_cookie
+from eventapp.web.urls import next_url, read_signed, sign
+
+login.session_protection = None  # sign-ins are rows bound to a host; a phone that changes its network stays signed in
+
+
+@login.user_loader
+def load(secret):
+    return accounts.signed_in(secret, host_name(request.host))
+
+
+def base() -> str:
+    """Where links in letters lead: the host the person is on, which the gate has found among ours."""
+    production = current_app.config["SETTINGS"].production
+    return f"{request.scheme}://{host_name(request.host) if production else request.host}"
+
+
+def let_in(user, where: str = ""):
+    """A new sign-in with a new session, whatever there was before."""
+    if current_user.is_authenticated:
+        accounts.sign_out(current_user, SignIn.id == current_user.sign_in.id)
+    session.clear()
+    accounts.sign_in(user, host=host_name(request.host), address=request.remote_addr or "", user_agent=request.user_agent.string)
+    session.permanent = True
+    login_user(user)
+    return redirect(where or landing(user), 303)
+
+
+def landing(user) -> str:
+    """Where one wanted to go, or where one has work to do on this host."""
+    return next_url("") or workplace(user) or url_for("account.home.show")
+
+
+def workplace(user) -> str:
+    """The operator's console, or the desk of the one organisation they work for; "" for everybody else."""
+    if user.is_operator and not g.host_slug:
+        return url_for("platform.home.index")
+    desks = [desk for desk in desks_of(user) if not g.host_slug or desk.slug == g.host_slug]
+    return url_for("admin.home.index", org=desks[0].slug) if len(desks) == 1 else ""
+
+
+def desks_of(user) -> list:
+    """The organisations they have a desk in; who only works at the door has none."""
+    return [membership.organization for membership in user.memberships if "admin.enter" in MATRIX[membership.role]]
+
+
+# -- what was in a mailed link, in a cookie, so that the address is clean ---------------------------------
+
+HOUR = 3600
+
+
+def keep_link(response, secret: str):
+    return set_cookie(response, "link", secret, HOUR)
+
+
+def kept_link(*purposes):
+    """The link this browser was opened with, when it can still be used."""
+    token = accounts.find_link(request.cookies.get(cookie_name("link"), ""), *purposes)
+    return token if token and accounts.is_good(token) else None
+
+
+def drop_link(response):
+    return set_cookie(response, "link", "", 0)
+
+
+def link_or_404(secret: str, *purposes):
+    """A mailed link's row. An unknown one is a guess and counts as such."""
+    token = accounts.find_link(secret, *purposes)
+    if token is None:
+        limits.failed()
+        abort(404)
+    return token
+
+
+# -- the browser that signed up ------------------------------------------------------------------------------
+
+DAY = 24 * HOUR
+
+
+def remember_sign_up(response, kept: str):
+    """`kept` is what the new password is stored as: whoever signs up over it later is not this browser. The same for an
+    address that has an account, so that nobody can tell."""
+    return set_cookie(response, "signup", sign("signup", digest(kept).hex()), DAY)
+
+
+def signed_up_here(user) -> bool:
+    known = read_signed("signup", request.cookies.get(cookie_name("signup"), ""), max_age=DAY)
+    return bool(known) and known == digest(user.password_hash or "").hex()
