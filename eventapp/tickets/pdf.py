@@ -69,6 +69,12 @@ def render(html: str) -> bytes:
                     raise RenderFailed("the renderer died twice over this document") from None
 
 
+def stop() -> None:
+    """End the child; the next document starts another."""
+    with _child.lock:
+        _child.stop()
+
+
 class _Child:
     def __init__(self):
         self.lock = threading.Lock()

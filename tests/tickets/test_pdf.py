@@ -21,12 +21,12 @@ from tests.specimens import event, organization, participant, ticket
 @pytest.fixture(autouse=True, scope="module")
 def nothing_left_running():
     yield
-    pdf._child.stop()
+    pdf.stop()
 
 
 @pytest.fixture
 def fresh_child():
-    pdf._child.stop()
+    pdf.stop()
 
 
 def pages(document):
@@ -139,7 +139,7 @@ def test_a_document_that_needs_too_much_memory_is_given_up(monkeypatch, fresh_ch
     with pytest.raises(pdf.RenderFailed):
         pdf.render("<p>가나다라 " * 20_000)
     monkeypatch.undo()
-    pdf._child.stop()
+    pdf.stop()
     assert len(pages(pdf.ticket(ticket()))) == 1
 
 
