@@ -20,7 +20,8 @@ def test_an_attribute_that_is_no_name_is_refused():
 
 
 @pytest.mark.parametrize(("ahead", "english", "korean"), [
-    (timedelta(minutes=14, seconds=50), "in 14 minutes", "14분 후"), (timedelta(hours=1, minutes=59), "in 1 hour", "1시간 후"),
+    (timedelta(minutes=14, seconds=50), "in 14 minutes", "14분 후"),
+    (timedelta(hours=1, minutes=59), "in 1 hour", "1시간 후"),
     (timedelta(days=2, hours=23), "in 2 days", "2일 후")])
 def test_a_deadline_is_said_in_whole_units(ahead, english, korean):
     with force_locale("en"):

@@ -5,8 +5,6 @@ from pathlib import Path
 
 from flask import current_app, render_template
 
-from eventapp.permissions import PUBLIC, requires
-from eventapp.tickets import qr
 from eventapp import clock
 from eventapp.blueprints.dev import bp
 from eventapp.permissions import PUBLIC, requires
@@ -24,9 +22,10 @@ def components():
 
 def _sessions(start):
     """Some lines of a programme."""
-    lines = [(0, "등록과 환영", "Registration and welcome", ""), (2, "개회 예배", "Opening service", "이바울"), (20, "아침 강해", "Morning lecture", "")]
-    return [{"starts_at": start + timedelta(hours=hours), "title": {"ko": ko, "en": en}, "speaker": speaker, "room": {"ko": "대강당", "en": "Hall"}}
-            for hours, ko, en, speaker in lines]
+    lines = [(0, "등록과 환영", "Registration and welcome", ""), (2, "개회 예배", "Opening service", "이바울"),
+             (20, "아침 강해", "Morning lecture", "")]
+    return [{"starts_at": start + timedelta(hours=hours), "title": {"ko": ko, "en": en}, "speaker": speaker,
+             "room": {"ko": "대강당", "en": "Hall"}} for hours, ko, en, speaker in lines]
 
 
 def _icons():

@@ -2,6 +2,7 @@
 from flask import Blueprint, Response, abort, g, redirect, request, url_for
 
 from eventapp import audit
+from eventapp.blueprints.public import showing
 from eventapp.blueprints.public.organization import branding
 from eventapp.domain import ledger, registering, ticketing
 from eventapp.languages import _
@@ -33,11 +34,12 @@ def order_values(papers: ticketing.Papers) -> dict:
     order = papers.order
     return {
         **branding(), "order": order, "event": papers.event,
-        "registrations": papers.registrations, "qr_codes": {one.id: qr.svg(ticketing.code(papers.event, one), one.number)
-                                                            for one in papers.confirmed},
+        "registrations": papers.registrations,
+        "qr_codes": {one.id: qr.svg(ticketing.code(papers.event, one), one.number) for one in papers.confirmed},
         "tickets": {one.id: url_for("public.ticket.show", event=papers.event.slug, token=ticketing.ticket_token(one))
                     for one in papers.confirmed},
-        "owed": ledger.owed(order), "paid": ledger.paid(order), "deposit": papers.deposit(),
+        "lines": showing.order_lines(papers.registrations), "owed": ledger.owed(order), "paid": ledger.paid(order),
+        "deposit": papers.deposit(),
         "why_not_cancel": registering.may_cancel(papers.event, order, papers.registrations),
         "order_url": url_for("public.order.show", event=papers.event.slug, token=ticketing.order_token(order)),
     }

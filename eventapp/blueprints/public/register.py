@@ -29,7 +29,7 @@ def show(event):
     if request.method == "GET":
         return form_page(event, offer, first_view(event, offer))
     submission = read_submission(event)
-    intent = next((name for name in ("quote", "paste_rows", "add", "remove") if name in request.form), "submit")
+    intent = next((name for name in ("requote", "paste_rows", "add", "remove") if name in request.form), "submit")
     if intent != "submit":
         return form_page(event, offer, INTENTS[intent](event, offer, submission))
     try:
@@ -58,7 +58,7 @@ def form_page(event, offer, submission: Submission, errors=None, status: int = 2
     return page(
         "public/register.html", status, **branding(), event=event, offer=offer, sales=sales,
         state=showing.state(offer, sales), people=people(submission), order_answers=submission.answers, consents=submission.consents,
-        method=submission.method, methods=ordering.methods(event), sold=sold, total=total,
+        method=submission.method, methods=ordering.methods(event), lines=showing.quote_lines(sold), total=total,
         quote=sign("quote", [chosen_hash(submission), total]), errors=errors or {}, submission=submission.id,
         fingerprint=pricing.fingerprint(offer.programs, offer.at), needs_approval=event.approval == "before_payment")
 
@@ -186,4 +186,4 @@ def paste_rows(event, offer, submission):
     return submission
 
 
-INTENTS = {"quote": requote, "add": add_row, "remove": remove_row, "paste_rows": paste_rows}
+INTENTS = {"requote": requote, "add": add_row, "remove": remove_row, "paste_rows": paste_rows}

@@ -65,7 +65,8 @@ def _left(offer: Offer, program: Program) -> int | None:
 
 def order_lines(registrations) -> list[tuple[str, int, int]]:
     """What an order is for, over all its participants: (name, quantity, amount)."""
-    return _summed((localized(item.name), item.unit_price, item.quantity) for one in registrations for item in one.line_items)
+    return _summed((localized(item.name), item.unit_price, item.quantity)
+                   for one in registrations for item in one.line_items)
 
 
 def quote_lines(sold) -> list[tuple[str, int, int]]:
