@@ -72,6 +72,12 @@ _ = gettext
 _l = lazy_gettext
 
 
+def for_templates() -> tuple:
+    """(gettext, ngettext) as Jinja's newstyle wants them: the sentence alone, which it fills in and escapes itself."""
+    return (lambda message: translations(_current.get()).ugettext(message),
+            lambda one, many, num: translations(_current.get()).ungettext(one, many, num))
+
+
 def localized(value, locale: str | None = None) -> str:
     """An organisation's own text, stored as {"ko": …, "en": …}: in the reader's language, or in the one there is."""
     if not value:

@@ -246,12 +246,11 @@ def _deliver(papers: Papers, key: str, kind: str, locale: str, to: str, values: 
         db.session.add(row)
         checkpoint()  # a letter that went out is on record, whatever happens next
     settings = config.active()
-    message = mail.message(letter, to, (values["organization"].name, settings.from_email), papers.row.email,
-                           mail.message_id(f"{papers.order.org_id}:{key}", settings.from_email.rpartition("@")[2]),
-                           attachments, inline)
     try:
-        mail.send(message, settings.mail_url)
-    except mail.MailRefused as refusal:
+        mail.send(mail.message(letter, to, (values["organization"].name, settings.from_email), papers.row.email,
+                               mail.message_id(f"{papers.order.org_id}:{key}", settings.from_email.rpartition("@")[2]),
+                               attachments, inline), settings.mail_url)
+    except (mail.MailRefused, ValueError) as refusal:  # ValueError: no letter can be addressed so
         row.state, row.error = "failed", str(refusal)[:500]
     else:
         row.state, row.sent_at, row.error = "sent", clock.now(), ""

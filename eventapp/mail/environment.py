@@ -19,7 +19,7 @@ def environment() -> Environment:
     made = Environment(loader=FileSystemLoader(Path(__file__).parent.parent / "templates"), undefined=StrictUndefined,
                        autoescape=select_autoescape(("html",)), trim_blocks=True, lstrip_blocks=True,
                        extensions=["jinja2.ext.i18n"])
-    made.install_gettext_callables(_translated, _counted, newstyle=True)
+    made.install_gettext_callables(*languages.for_templates(), newstyle=True)
     made.filters.update(money=_money, when=languages.when, span=span, zone=_zone)
     made.globals.update(locale=languages.current_locale)
     return made
@@ -35,14 +35,6 @@ def span(event: Event) -> tuple[str, str]:
     if first != last:
         ends = f"{languages.day(event.ends_at, zone, year=first.year != last.year)}{comma}{ends}"
     return starts, ends
-
-
-def _translated(message: str) -> str:
-    return languages.translations(languages.current_locale()).ugettext(message)
-
-
-def _counted(one: str, many: str, number: int) -> str:
-    return languages.translations(languages.current_locale()).ungettext(one, many, number)
 
 
 def _money(amount: int, currency: str) -> str:

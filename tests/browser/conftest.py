@@ -1,0 +1,70 @@
+"""Chromium in front of the live application."""
+import os
+
+import pytest
+from playwright.sync_api import sync_playwright
+
+from tests.live import serving
+
+FLAGS = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu", "--disable-quic", "--no-first-run",
+         "--disable-background-networking", "--disable-component-update", "--disable-sync"]
+
+
+@pytest.fixture(scope="session")
+def chromium():
+    system = next((path for path in ("/usr/bin/chromium", "/usr/bin/chromium-browser") if os.path.exists(path)), None)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=system, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def live(app):
+    with serving(app) as live:
+        yield live
+
+
+@pytest.fixture
+def autopay(app):
+    """Like `live`, with a gateway whose window approves by itself."""
+    with serving(app, autopay=True) as live:
+        yield live
+
+
+@pytest.fixture
+def visit(chromium):
+    """`page = visit(live)`: a browser of its own. Afterwards no page may have complained or failed to load anything."""
+    contexts, complaints = [], []
+
+    def open_(live, *, locale="en-US", scripts=True, width=390, **options):
+        context = chromium.new_context(locale=locale, java_script_enabled=scripts, base_url=live.url,
+                                       viewport={"width": width, "height": 844}, **options)
+        page = context.new_page()
+        page.set_default_timeout(10_000)
+        page.on("console", lambda message: complaints.append(f"{page.url}: {message.text}") if message.type == "error" else None)
+        page.on("pageerror", lambda error: complaints.append(f"{page.url}: {error}"))
+        page.on("requestfailed", lambda request: complaints.append(f"{request.url} failed: {request.failure}")
+                if "ERR_ABORTED" not in (request.failure or "") else None)
+        contexts.append(context)
+        return page
+
+    open_.complaints = complaints
+    yield open_
+    for context in contexts:
+        context.close()
+    assert complaints == []
+
+
+@pytest.fixture
+def eventually():
+    """Wait for what a worker does: `eventually(lambda: len(mailbox()) == 1)`."""
+    import time
+
+    def wait(condition, seconds=15):
+        until = time.monotonic() + seconds
+        while not (found := condition()):
+            assert time.monotonic() < until, "it did not come to pass"
+            time.sleep(0.05)
+        return found
+    return wait
