@@ -3,7 +3,7 @@ import click
 
 
 def init_app(app) -> None:
-    for command in (release, worker):
+    for command in (release, worker, demo):
         app.cli.add_command(command)
 
 
@@ -31,4 +31,19 @@ def worker():
     try:
         working.run(current_app._get_current_object())
     except roles.WrongDatabase as why:
+        raise click.ClickException(str(why)) from None
+
+
+@click.command()
+@click.option("--registrations", type=click.IntRange(0, 2_000_000), default=0, help="Also an event with so many registrations.")
+def demo(registrations):
+    """A believable world to try things out in: safe to run twice, refused in production."""
+    from flask import current_app
+
+    from eventapp import demo as world
+
+    try:
+        for line in world.load(current_app.config["SETTINGS"], registrations):
+            click.echo(line)
+    except world.Refusal as why:
         raise click.ClickException(str(why)) from None

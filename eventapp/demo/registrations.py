@@ -1,0 +1,290 @@
+"""The demo's registrations in all states, with the money and the history that each state implies."""
+import hashlib
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from random import Random
+
+from sqlalchemy import insert, select
+
+from eventapp.demo.people import PARTICIPANT, PRAYERS, People, Person
+from eventapp.domain import ordering, paying, pricing, registering
+from eventapp.extensions import db
+from eventapp.models import (
+    AuditLog, CheckIn, Consent, Event, LedgerEntry, LineItem, Order, Organization, Participation, Payment, PaymentRoute, Refund,
+    Registration, Status, User,
+)
+
+PARTICIPANT_EMAIL = "participant@seoul-ubf.example"
+
+
+@dataclass(frozen=True)
+class Kind:
+    """How a story ended. `money`: none, owed, paid, released or refunded."""
+
+    status: str
+    method: str
+    money: str
+    asked: bool = False
+    """Chose what needs approval."""
+    least: timedelta = timedelta()
+    most: timedelta = timedelta(days=60)
+    """How long ago it began."""
+
+
+HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+KINDS = {
+    "card": Kind(Status.CONFIRMED, "card", "paid", least=HOUR),
+    "account": Kind(Status.CONFIRMED, "virtual_account", "paid", least=DAY),
+    "transfer": Kind(Status.CONFIRMED, "manual_transfer", "paid", least=3 * DAY),
+    "approved": Kind(Status.CONFIRMED, "card", "paid", asked=True, least=4 * DAY),
+    "waiting": Kind(Status.PENDING_PAYMENT, "manual_transfer", "owed", least=HOUR, most=40 * HOUR),
+    "asked": Kind(Status.PENDING_APPROVAL, "card", "none", asked=True, least=HOUR, most=6 * DAY),
+    "rejected": Kind(Status.REJECTED, "card", "none", asked=True, least=3 * DAY),
+    "expired": Kind(Status.EXPIRED, "manual_transfer", "released", least=5 * DAY),
+    "given_up": Kind(Status.CANCELLED, "manual_transfer", "released", least=2 * DAY),
+    "refunded": Kind(Status.CANCELLED, "card", "refunded", least=4 * DAY),
+    "free": Kind(Status.CONFIRMED, "free", "none", least=HOUR),
+}
+# (kind, participants in the order, how many such orders); the participant with an account has the first of each `mine`.
+PLANS = {
+    "wmc-2026": ([("card", 1, 90), ("card", 2, 12), ("account", 1, 22), ("transfer", 1, 18), ("transfer", 24, 1), ("account", 14, 1),
+                  ("card", 8, 1), ("approved", 1, 8), ("waiting", 1, 16), ("waiting", 10, 1), ("asked", 1, 16), ("asked", 4, 1),
+                  ("rejected", 1, 8), ("expired", 1, 14), ("given_up", 1, 8), ("refunded", 1, 12), ("refunded", 2, 2)], "card"),
+    "leaders-retreat": ([("transfer", 1, 11), ("waiting", 1, 5), ("expired", 1, 2)], "waiting"),
+    "summer-retreat": ([("card", 1, 60), ("card", 3, 4), ("transfer", 1, 25), ("refunded", 1, 4)], "card"),
+    "build-night": ([("free", 1, 14), ("asked", 1, 9), ("rejected", 1, 3)], None),
+    "open-lecture": ([("free", 1, 64), ("free", 3, 4)], None),
+}
+ABROAD = {"wmc-2026": 0.4, "summer-retreat": 0.4, "build-night": 0.12, "open-lecture": 0.1}
+TAGS = ("volunteer", "choir", "interpreter", "speaker")
+
+
+@dataclass
+class Story:
+    """One order on its way into the tables."""
+
+    kind: Kind
+    people: list[Person]
+    chosen: list[dict[str, int]]
+    sold: list[list[pricing.Line]]
+    begun: datetime
+    ended: datetime
+    user_id: int | None = None
+    order: Order | None = None
+    registrations: tuple = ()
+    payment: Payment | None = None
+
+    @property
+    def total(self) -> int:
+        return pricing.total(self.sold)
+
+
+def register(event: Event, now: datetime) -> None:
+    offer, random = ordering.offer(event), Random(event.slug)
+    stories = tell(event, offer, random, now)
+    write_orders(event, offer, stories, random)
+    write_money(event, stories)
+    write_history(stories)
+    if event.slug in ("wmc-2026", "summer-retreat"):
+        check_in(event, stories, random, now)
+    db.session.flush()
+
+
+# -- making it up ----------------------------------------------------------------------------------
+
+def tell(event, offer, random, now) -> list[Story]:
+    plan, mine = PLANS[event.slug]
+    # One crowd for both of Seoul's large events: a good part of it comes again.
+    people = People(1 if event.slug in ("wmc-2026", "summer-retreat") else len(event.slug), abroad=ABROAD.get(event.slug, 0.2))
+    participant = db.session.scalar(select(User).where(User.email == PARTICIPANT_EMAIL)) if mine else None
+    latest = min(now, event.starts_at - 3 * DAY)
+    stories = []
+    for name, size, count in plan:
+        for number in range(count):
+            party = [people.next() for _ in range(size)]
+            is_mine = participant and name == mine and size == 1 and number == 0
+            if is_mine:
+                party = [Person(PARTICIPANT, PARTICIPANT_EMAIL, "+821030245716", "ko", "종로 지부", "KR")]
+            story = begin(KINDS[name], party, offer, random, latest)
+            story.user_id = participant.id if is_mine else None
+            stories.append(story)
+    return sorted(stories, key=lambda story: story.begun)
+
+
+def begin(kind, party, offer, random, latest) -> Story:
+    # More and more of them as the event comes closer.
+    ago = kind.least + (kind.most - kind.least) * random.random() ** 1.4
+    begun = latest - ago
+    takes = {"card": timedelta(minutes=random.randrange(1, 6)), "virtual_account": HOUR * random.uniform(0.3, 20),
+             "manual_transfer": HOUR * random.uniform(4, 60), "free": timedelta(seconds=2)}[kind.method]
+    if kind.money == "refunded" or kind.asked:
+        takes += DAY * random.uniform(0.5, 2.5)
+    chosen = [choose(kind, offer, random) for _ in party]
+    return Story(kind, party, chosen, [pricing.lines(offer.programs, each, begun) for each in chosen], begun, begun + takes)
+
+
+def choose(kind, offer, random) -> dict[str, int]:
+    """The admission, and at the conference what a person may want besides."""
+    first, *others = offer.programs
+    chosen = {first: 1}
+    if not others:
+        return chosen
+    if kind.asked:
+        chosen["leaders-forum"] = 1
+    elif random.random() < 0.12:
+        chosen["campus-workshop"] = 1
+    if random.random() < 0.55:
+        chosen["lodging-twin" if random.random() < 0.2 else "lodging"] = 1
+    if random.random() < 0.6:
+        chosen["meals"] = random.randrange(2, 10)
+    return chosen
+
+
+def answers(offer, person, random) -> dict:
+    if offer.event.slug == "build-night":
+        return {"why": random.choice(("주말마다 만드는 가계부 앱이 있습니다.", "회사에서 쓰는 배포 도구를 공개하려고 해요.", "A tide table for surfers."))}
+    if offer.event.slug != "wmc-2026":
+        return {}
+    given = {"church": person.church, "years": random.randrange(6)}
+    if person.country != "KR":
+        given |= {"arrival": "flight", "flight": f"KE{random.randrange(10, 990):03}"}
+    elif random.random() < 0.8:
+        given["arrival"] = random.choice(("train", "bus", "car"))
+    if random.random() < 0.25:
+        given["needs"] = [random.choice(("vegetarian", "halal", "wheelchair", "interpreting", "childcare"))]
+    if random.random() < 0.2:
+        given["prayer"] = random.choice(PRAYERS[person.locale])
+    return given
+
+
+# -- rows ------------------------------------------------------------------------------------------
+
+def write_orders(event, offer, stories, random) -> None:
+    for number, story in enumerate(stories):
+        buyer, size = story.people[0], len(story.people)
+        story.order = Order(
+            event_id=event.id, submission=f"demo-{event.slug}-{number}", name=buyer.name, email=buyer.email, phone=buyer.phone,
+            locale=buyer.locale, currency=event.currency, total=story.total, method=story.kind.method if story.total else "free",
+            form_version=offer.form.version, user_id=story.user_id, created_at=story.begun,
+            answers={"delegation": buyer.church} if size > 4 else {})
+    db.session.add_all(story.order for story in stories)
+    db.session.flush()
+    for story in stories:
+        story.registrations = [
+            Registration(order_id=story.order.id, event_id=event.id, position=position, code=event.code, status=story.kind.status,
+                         name=person.name, email=person.email, phone=person.phone, locale=person.locale, created_at=story.begun,
+                         answers=answers(offer, person, random), tags=[random.choice(TAGS)] if random.random() < 0.08 else [],
+                         paid_at=story.ended if story.kind.money == "paid" and story.total else None,
+                         confirmed_at=story.ended if story.kind.status == Status.CONFIRMED else None,
+                         ticket_version=2 if story.kind.status == Status.CANCELLED else 1,
+                         status_reason="cancelled by the buyer" if story.kind.status == Status.CANCELLED else "")
+            for position, person in enumerate(story.people, start=1)]
+    db.session.add_all(one for story in stories for one in story.registrations)
+    db.session.flush()
+    write_lines(stories)
+    write_consents(offer, stories, random)
+    for story in stories:
+        if story.user_id:
+            db.session.add(Participation(user_id=story.user_id, org_id=event.org_id, order_id=story.order.id, created_at=story.begun))
+
+
+def write_lines(stories) -> None:
+    db.session.execute(insert(LineItem), [
+        {"registration_id": registration.id, "program_id": line.program.id, "name": line.program.name, "tier": line.tier,
+         "quantity": line.quantity, "unit_price": line.unit_price, "created_at": story.begun}
+        for story in stories for registration, lines in zip(story.registrations, story.sold) for line in lines])
+
+
+def write_consents(offer, stories, random) -> None:
+    hashes = {(consent["key"], locale): hashlib.sha256(consent["text"][locale].encode()).hexdigest()
+              for consent in offer.form.consents for locale in ("ko", "en")}
+    db.session.execute(insert(Consent), [
+        {"registration_id": registration.id, "key": consent["key"], "purpose": consent["purpose"], "version": consent["version"],
+         "text_hash": hashes[consent["key"], registration.locale], "given": random.random() < 0.6, "created_at": story.begun}
+        for story in stories for registration in story.registrations for consent in offer.form.consents])
+
+
+def write_money(event, stories) -> None:
+    """The payment as it stands, and every movement in the ledger, as `domain/ledger.py` would have written it."""
+    owing = [story for story in stories if story.total and story.kind.money != "none"]
+    account, own = paying.account_for("card"), db.session.get(Organization, event.org_id).bank_account
+    for number, story in enumerate(owing):
+        story.payment = payment(story, f"ev_demo_{event.id}_{number:04}", account, own)
+    db.session.add_all(story.payment for story in owing)
+    db.session.flush()
+    for story in owing:
+        db.session.add(PaymentRoute(key=f"order:{story.payment.gateway_order_id}", org_id=event.org_id, id=story.payment.id))
+        if story.kind.money == "refunded":
+            db.session.add(Refund(payment_id=story.payment.id, amount=story.total, reason="cancelled by the buyer", state="done",
+                                  transaction_key=f"{story.payment.gateway_order_id}-back", done_at=story.ended, created_at=story.ended))
+        elif story.kind.money == "owed":
+            registering.hold(story.order, story.payment.due_at)
+    entries = [entry for story in owing for entry in movements(story)]
+    if entries:
+        db.session.execute(insert(LedgerEntry), entries)
+
+
+def payment(story, gateway_order_id, account, own) -> Payment:
+    by_hand = story.kind.method == "manual_transfer"
+    money = story.kind.money
+    status = {"paid": "paid", "owed": "awaiting_deposit", "refunded": "refunded"}.get(
+        money, "expired" if story.kind.status == Status.EXPIRED else "voided")
+    virtual = {"bank": "shinhan", "number": f"X562{story.order.id:010}", "holder": story.order.name}
+    came = money in ("paid", "refunded")
+    return Payment(
+        order_id=story.order.id, account_id=account.id if account and not by_hand else None, provider="manual" if by_hand else "toss",
+        method=story.kind.method, gateway_order_id=gateway_order_id, gateway_key=None if by_hand else f"tdemo{gateway_order_id}",
+        amount=story.total, currency=story.order.currency, status=status, balance=story.total if money == "paid" else 0,
+        virtual_account=own if by_hand else virtual if story.kind.method == "virtual_account" else None,
+        due_at=(story.begun + timedelta(days=3)).replace(microsecond=0) if story.kind.method != "card" else None,
+        approved_at=story.ended if came else None, checked_at=story.ended, created_at=story.begun)
+
+
+def movements(story) -> list[dict]:
+    """`released`: what was sold and is owed no more; nobody owes what was given back."""
+    till = "bank" if story.payment.provider == "manual" else "gateway"
+    reference, money, paid_at = story.payment.gateway_order_id, story.kind.money, story.begun + (story.ended - story.begun) / 4
+    rows = [("charged", "placed", "receivable", "sales", story.begun, None)]
+    if money in ("paid", "refunded"):
+        rows.append(("paid", f"{reference} 1", till, "receivable", story.ended if money == "paid" else paid_at, story.payment.id))
+    if money in ("released", "refunded"):
+        key = "expired 0" if story.kind.status == Status.EXPIRED else f"cancelled:{story.registrations[0].id} 0"
+        rows.append(("released", key, "sales", "receivable", story.ended, None))
+    if money == "refunded":
+        rows.append(("refunded", f"{reference}-back", "receivable", till, story.ended, story.payment.id))
+    return [{"order_id": story.order.id, "payment_id": payment_id, "kind": kind, "transaction_key": key, "debit": debit,
+             "credit": credit, "amount": story.total, "currency": story.order.currency, "created_at": at}
+            for kind, key, debit, credit, at, payment_id in rows]
+
+
+ACTIONS = {Status.CONFIRMED: "registration.confirmed", Status.EXPIRED: "registration.expired",
+           Status.CANCELLED: "registration.cancelled", Status.REJECTED: "registration.rejected"}
+
+
+def write_history(stories) -> None:
+    rows = []
+    for story in stories:
+        buyer = {"actor_kind": "buyer", "actor_id": story.order.id, "address": "", "request_id": ""}
+        system = buyer | {"actor_kind": "system", "actor_id": None}
+        rows.append(buyer | {"action": "order.placed", "object_kind": "order", "object_id": story.order.id, "created_at": story.begun,
+                             "after": {"total": story.total, "method": story.order.method, "participants": len(story.people)}})
+        if story.kind.status in ACTIONS:
+            rows += [system | {"action": ACTIONS[story.kind.status], "object_kind": "registration", "object_id": registration.id,
+                               "created_at": story.ended, "after": {"status": story.kind.status}} for registration in story.registrations]
+    db.session.execute(insert(AuditLog), rows)
+
+
+def check_in(event, stories, random, now) -> None:
+    """At the door of what is past; before the conference, at one of its weekly evenings of preparation."""
+    past, rows = event.starts_at < now, []
+    evenings = [now.replace(hour=11, minute=0, second=0, microsecond=0) - timedelta(days=7 * weeks + 2) for weeks in range(8)]
+    for story in stories:
+        for registration in story.registrations if story.kind.status == Status.CONFIRMED else ():
+            after = [evening for evening in evenings if evening > story.ended]
+            if past and random.random() < 0.93:
+                rows.append({"registration_id": registration.id, "checkpoint": "entry",
+                             "created_at": event.starts_at + timedelta(minutes=random.gauss(-20, 25))})
+            elif not past and after and random.random() < 0.5:
+                rows.append({"registration_id": registration.id, "checkpoint": "orientation",
+                             "created_at": random.choice(after) + timedelta(minutes=random.gauss(0, 8))})
+    db.session.execute(insert(CheckIn), rows)
