@@ -17,7 +17,7 @@ RICH = {"p", "br", "strong", "em", "del", "h2", "h3", "h4", "ul", "ol", "li", "b
 def init_app(app):
     environment = app.jinja_env
     environment.add_extension("jinja2.ext.i18n")
-    environment.install_gettext_callables(translated, counted, newstyle=True)
+    environment.install_gettext_callables(*languages.for_templates(), newstyle=True)
     environment.globals.update(ui=Ui(environment), can=can, locales=languages.NAMES, oob="")
     environment.filters.update(
         money=lambda amount, currency: money.money_text(amount, currency, languages.current_locale()),
@@ -29,15 +29,6 @@ def init_app(app):
     def look():
         return {"locale": languages.current_locale(), "theme": g.get("theme", ""),
                 "sandboxed": current_app.config["SETTINGS"].sandboxed}
-
-
-def translated(message: str) -> str:
-    """Jinja fills the gaps itself, escaped."""
-    return languages.translations(languages.current_locale()).ugettext(message)
-
-
-def counted(one: str, many: str, number: int) -> str:
-    return languages.translations(languages.current_locale()).ungettext(one, many, number)
 
 
 @cache
