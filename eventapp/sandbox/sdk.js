@@ -52,7 +52,9 @@
             const address = new URL(base);
             address.search = new URLSearchParams({ clientKey, customerKey, request: JSON.stringify(request) });
             window.top.location.assign(address);
-            return new Promise(() => {}); // the page is left; nothing comes back to it
+            return new Promise((_, reject) => { // the page is left; who comes back to it has given up the window
+              addEventListener("pageshow", (event) => event.persisted && reject(refuse("USER_CANCEL")), { once: true });
+            });
           },
         };
       },

@@ -95,11 +95,11 @@ def test_a_slow_gateway_is_waited_for(gateway):
 def test_a_repeat_while_the_first_is_still_running_is_told_to_wait(gateway):
     intent = gateway.intent()
     hint, key = gateway.approve(intent), attempt()
-    gateway.fault("confirm", "delay:0.5")
+    gateway.fault("confirm", "delay:1.5")
     first = []
     slow = threading.Thread(target=lambda: first.append(toss.confirm(gateway.account, intent, hint, key)))
     slow.start()
-    time.sleep(0.2)
+    time.sleep(0.7)
     with pytest.raises(GatewayUnknown) as unknown:
         toss.confirm(gateway.account, intent, hint, key)
     slow.join()
