@@ -73,16 +73,16 @@ def differences(payment: Payment, snapshot: GatewayPayment) -> tuple[dict, dict]
     """(what we stored, what the gateway says) where they are not the same."""
     if payment.problem and payment.problem["kind"] == DIFFERS:
         return payment.problem["expected"], payment.problem["found"]
-    expected = {"order": payment.gateway_order_id, "amount": payment.amount, "currency": payment.currency, "status": "known",
-                "refunds": "explained"}
+    expected = {"order": payment.gateway_order_id, "amount": payment.amount, "currency": payment.currency, "status": "known"}
     found = {"order": snapshot.order_ref, "amount": snapshot.total, "currency": snapshot.currency,
-             "status": snapshot.raw_status if snapshot.status == UNKNOWN else "known",
-             "refunds": "explained" if snapshot.consistent else snapshot.balance}
+             "status": snapshot.raw_status if snapshot.status == UNKNOWN else "known"}
     if payment.account_id:
         expected["test"] = db.session.get(GatewayAccount, payment.account_id).mode == "test"
         found["test"] = snapshot.test_mode
     if payment.gateway_key and payment.status in (*MONEY, AWAITING_DEPOSIT):
         expected["key"], found["key"] = payment.gateway_key, snapshot.gateway_key
+    if not snapshot.consistent and snapshot.total == payment.amount:
+        expected["balance"], found["balance"] = snapshot.total - snapshot.refunded, snapshot.balance
     wrong = [name for name in expected if expected[name] != found[name]]
     return ({name: expected[name] for name in wrong}, {name: found[name] for name in wrong}) if wrong else None
 

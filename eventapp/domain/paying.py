@@ -49,7 +49,7 @@ WINDOW = (CARD, BANK_TRANSFER, VIRTUAL_ACCOUNT)
 """Paid in the gateway's window; of a virtual account the window is one way and a form of ours the other."""
 ASKED, SETTLED, OVER, AMOUNT_DIFFERS, GONE = "asked", "settled", "over", "amount_differs", "gone"
 
-faults.register_guard("payment.returned_amount", "payment.hold", "payment.first_wins")
+faults.register_guard("payment.returned_amount", "payment.hold", "payment.first_wins", "payment.changed")
 
 
 # -- accounts ---------------------------------------------------------------------------------------------
@@ -172,14 +172,21 @@ def payable(order: Order) -> bool:
 
 
 def state(payment: Payment) -> str:
-    """For pages: paid, awaiting (an account is there), checking (nobody knows yet), failed, or open (nothing was tried)."""
+    """For pages: paid (by this payment or another of the order), awaiting (an account is there), checking (nobody knows yet),
+    failed, or open (nothing was tried)."""
     if payment.status in MONEY:
         return "paid"
     if payment.problem and payment.problem["kind"] in (DIFFERS, "unresolved") or attempts.open_of(payment, "confirm", "issue"):
         return "checking"
     if payment.status == AWAITING_DEPOSIT:
         return "awaiting"
-    return "failed" if payment.status in ENDED else "open"
+    if payment.status in ENDED:
+        return "paid" if is_paid(db.session.get(Order, payment.order_id)) else "failed"
+    return "open"
+
+
+def is_paid(order: Order) -> bool:
+    return ledger.paid(order) > 0 and ledger.owed(order) <= 0
 
 
 # -- coming back --------------------------------------------------------------------------------------------
@@ -196,10 +203,9 @@ def returned(payment: Payment, hint: ReturnHint) -> str:
         return SETTLED
     if attempts.open_of(payment, "confirm"):
         return ASKED
-    if not faults.guard_off("payment.first_wins") and (ledger.owed(order) <= 0 or attempts.open_of_order(order, "confirm")):
-        return SETTLED  # another payment of the same order was first
-    if payment.status in ENDED or payment.problem or (payment.amount != ledger.owed(order)
-                                                      and not faults.guard_off("payment.first_wins")):
+    if another_was_first(order) and not faults.guard_off("payment.first_wins"):
+        return SETTLED
+    if payment.status in ENDED or payment.problem:
         return OVER
     if hint.claimed_amount != payment.amount and not faults.guard_off("payment.returned_amount"):
         audit.record("payment.amount_differs", payment, by=audit.Actor("buyer", order.id),
@@ -209,8 +215,15 @@ def returned(payment: Payment, hint: ReturnHint) -> str:
     if not _still_held(order) and not faults.guard_off("payment.hold"):
         return GONE
     registering.hold(order, max(order.hold_until or clock.now(), clock.now() + config.active().hold))
+    if payment.amount != ledger.owed(order) and not faults.guard_off("payment.changed"):
+        return OVER  # the order has changed since the window was opened
     attempts.prepare(payment, "confirm", calling.request_of(payment, gateway_key=hint.gateway_key))
     return ASKED
+
+
+def another_was_first(order: Order) -> bool:
+    """Whether the order is paid, or being paid, by another payment."""
+    return is_paid(order) or attempts.open_of_order(order, "confirm") is not None
 
 
 def _still_held(order: Order) -> bool:
