@@ -5,7 +5,6 @@ document.addEventListener("click", (event) => {
     const field = step.closest("[data-stepper]").querySelector("input");
     const wanted = (Number(field.value) || 0) + Number(step.dataset.step);
     field.value = Math.min(Math.max(wanted, Number(field.min)), Number(field.max));
-    field.setAttribute("value", field.value);
     field.dispatchEvent(new Event("change", { bubbles: true }));
   }
   const reveal = event.target.closest("[data-reveal]");
@@ -15,6 +14,11 @@ document.addEventListener("click", (event) => {
     field.type = shown ? "text" : "password";
     reveal.setAttribute("aria-pressed", shown);
   }
+});
+
+// The stylesheet marks what is counted by the attribute, which typing does not change by itself.
+document.addEventListener("change", () => {
+  for (const field of document.querySelectorAll("[data-stepper] input")) field.setAttribute("value", field.value || "0");
 });
 
 function toFirstMistake() {

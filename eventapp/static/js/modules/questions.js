@@ -28,6 +28,5 @@ document.addEventListener("click", (event) => {
   const field = label && document.getElementById(label.htmlFor);
   if (!field || Number(field.value) > 0) return;
   field.value = 1;
-  field.setAttribute("value", 1);
   field.dispatchEvent(new Event("change", { bubbles: true }));
 });
