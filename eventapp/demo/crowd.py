@@ -79,6 +79,8 @@ def gather(count: int) -> str:
 
 def add(values: dict) -> None:
     values = values | {"after": db.session.scalar(select(func.coalesce(func.max(Order.id), 0)))}
+    # The planner does not know yet how much there is, and would go through thousands of rows one by one.
+    db.session.execute(text("SET LOCAL enable_nestloop = off"))
     for statement in STATEMENTS:
         db.session.execute(text(statement), values)
     db.session.commit()

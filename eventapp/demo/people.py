@@ -1,4 +1,5 @@
 """Names from many places, and the small things people write into forms. The same ones every time."""
+import unicodedata
 from dataclasses import dataclass
 from random import Random
 
@@ -62,6 +63,7 @@ class People:
 
     def _from_abroad(self) -> Person:
         name, country = self.random.choice(ABROAD)
-        plain = "".join(letter for letter in name.lower().replace(" ", ".") if letter.isascii() and (letter.isalpha() or letter == "."))
+        letters = unicodedata.normalize("NFKD", name.lower().replace(" ", "."))
+        plain = "".join(letter for letter in letters if letter.isascii() and (letter.isalpha() or letter == "."))
         phone = f"{PREFIX[country]}{self.random.randrange(1000):03}" if country in PREFIX else ""
         return Person(name, f"{plain}{self.count}@{self.domain}", phone, "en", CHAPTERS.get(country, "Seoul"), country)
