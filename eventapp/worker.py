@@ -15,6 +15,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import DBAPIError
 
 from eventapp import clock, outbox, probing
+from eventapp.demo import gateway
 from eventapp.extensions import db
 from eventapp.models import OutboxItem, PeriodicRun
 
@@ -57,7 +58,7 @@ def run(app) -> None:
         for name in outbox.QUEUES:
             consumers.append(start_queue(app, name))
             threads.append(start_loop(app, SWEEP, sweep, name))
-        threads += [start_loop(app, 1.0, keep_timetable), start_loop(app, PROBE, probe)]
+        threads += [start_loop(app, 1.0, keep_timetable), start_loop(app, PROBE, probe), start_loop(app, 3.0, meet_sandbox)]
         log.info("the worker is up")
         while True:
             time.sleep(5)
@@ -115,12 +116,13 @@ def start_queue(app, name: str) -> Threads:
 
 
 def repeat(app, seconds: float, what, *more) -> None:
-    """For ever: an error is logged once for each kind in a row, and the next try comes as usual."""
+    """Until it says that it is done: an error is logged once for each kind in a row, and the next try comes as usual."""
     last = None
     while not outbox.stopping.is_set():
         try:
             with app.app_context():
-                what(app, *more)
+                if what(app, *more):
+                    return
             last = None
         except Exception as error:
             if last is not type(error):
@@ -153,6 +155,11 @@ def probe(app) -> None:
     if take("probe", PROBE):
         db.session.commit()
         probing.look(app.config["SETTINGS"])
+
+
+def meet_sandbox(app) -> bool:
+    """Once: the sandbox, which starts beside us and may have lost its memory, learns where its notices go."""
+    return gateway.register_webhooks(app.config["SETTINGS"])
 
 
 _taken: dict[str, int] = {}
