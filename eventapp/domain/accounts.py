@@ -82,7 +82,7 @@ def authenticate(email: str, password: str) -> User:
     user = by_email(email)
     if not passwords.matches(user and user.password_hash, password) or user.disabled_at:
         log.info("sign-in refused", extra={"user_id": user and user.id})
-        raise Refused(_("The email address or the password is not right."), "password")
+        raise Refused(_("The email address or password is not right."), "password")
     if passwords.outdated(user.password_hash):
         user.password_hash = passwords.keep(password)
     return user
@@ -186,7 +186,7 @@ def use(token: AccountToken) -> User:
         update(AccountToken).where(AccountToken.token_hash == token.token_hash, AccountToken.used_at.is_(None),
                                    AccountToken.expires_at > now).values(used_at=now)).rowcount
     if not used:
-        raise Refused(_("This link was used already, or is too old. Ask for a new one."))
+        raise Refused(_("This link has already been used or has expired. Ask for a new one."))
     return token.user
 
 

@@ -28,7 +28,7 @@ def read(fields: list[dict], given: dict, programs) -> tuple[dict, dict]:
         values = [value.strip() for value in given.get(key, []) if value.strip()]
         if not is_asked(field, answers, programs):
             if values:
-                errors[key] = _("This question is not for your choice. Leave it empty.")
+                errors[key] = _("This question does not apply to what you chose. Leave it empty.")
             continue
         if not values:
             if field.get("required"):
@@ -39,16 +39,16 @@ def read(fields: list[dict], given: dict, programs) -> tuple[dict, dict]:
         except ValueError as problem:
             errors[key] = str(problem)
     for key in given.keys() - {field["key"] for field in fields}:
-        errors[key] = _("This question does not exist any more. Load the page again.")
+        errors[key] = _("This question is no longer on the form. Reload the page.")
     return answers, errors
 
 
 def _text(field, values):
     longest = LONGEST[field["type"]]
     if len(values[0]) > longest:
-        raise ValueError(_("At most %(count)s characters, please; these are %(found)s.", count=longest, found=len(values[0])))
+        raise ValueError(_("Use at most %(count)s characters; there are %(found)s.", count=longest, found=len(values[0])))
     if "\0" in values[0]:
-        raise ValueError(_("This has a character that can't be kept."))
+        raise ValueError(_("This contains a character that can't be saved."))
     return values[0]
 
 
@@ -56,10 +56,10 @@ def _number(field, values):
     try:
         number = int(values[0].replace(",", ""))
     except ValueError:
-        raise ValueError(_("Write a whole number, such as 3.")) from None
+        raise ValueError(_("Enter a whole number, such as 3.")) from None
     lowest, highest = field.get("minimum", -10**9), field.get("maximum", 10**9)
     if not lowest <= number <= highest:
-        raise ValueError(_("Write a number from %(lowest)s to %(highest)s.", lowest=lowest, highest=highest))
+        raise ValueError(_("Enter a number from %(lowest)s to %(highest)s.", lowest=lowest, highest=highest))
     return number
 
 

@@ -99,22 +99,22 @@ def check(offer: Offer, submission: Submission) -> dict[str, str]:
     errors: dict[str, str] = {}
     event = offer.event
     if not 1 <= len(submission.participants) <= event.max_participants:
-        errors["participants"] = _("One order holds from 1 to %(most)s participants.", most=event.max_participants)
+        errors["participants"] = _("You can register from 1 to %(most)s participants at once.", most=event.max_participants)
         return errors
     for number, participant in enumerate(submission.participants, start=1):
         prefix = "" if number == 1 else f"p{number}-"
         for name, sentence in check_participant(offer, participant, number == 1).items():
             errors["form" if name == "form" else prefix + name] = sentence
     if submission.fingerprint and submission.fingerprint != pricing.fingerprint(offer.programs, offer.at):
-        errors.setdefault("program", _("The prices have changed since this page was opened. Look at the new total, then send it again."))
+        errors.setdefault("program", _("The prices have changed since you opened this page. Check the new total and submit again."))
     _answers, wrong = asking.read(offer.order_fields, submission.answers, _all_chosen(submission))
     errors |= beside("order-field-", offer.order_fields, wrong)
     known = {consent["key"] for consent in offer.form.consents}
     for consent in offer.form.consents:
         if consent.get("required") and consent["key"] not in submission.consents:
-            errors[f"consent-{consent['key']}"] = _("This is needed to take part. Tick it to go on.")
+            errors[f"consent-{consent['key']}"] = _("This is required to take part. Tick it to continue.")
     if submission.consents - known:
-        errors["consents"] = _("The consents have changed since this page was opened. Read them again.")
+        errors["consents"] = _("The consents have changed since you opened this page. Please read them again.")
     if offer.total(submission.participants) and submission.method not in methods(event):
         errors["method"] = _("Choose how to pay.")
     return errors
@@ -128,16 +128,16 @@ def check_participant(offer: Offer, participant: Participant, is_buyer: bool) ->
     errors = {}
     name = participant.name.strip()
     if not name:
-        errors["name"] = _("Write the name as it should stand on the ticket.")
+        errors["name"] = _("Enter the name as it should appear on the ticket.")
     elif len(name) > 100 or "\0" in name:
-        errors["name"] = _("At most %(count)s characters, please; these are %(found)s.", count=100, found=len(name))
+        errors["name"] = _("Use at most %(count)s characters; there are %(found)s.", count=100, found=len(name))
     email = participant.email.strip()
     if not email and is_buyer:
-        errors["email"] = _("Write your email address; the ticket is sent there.")
+        errors["email"] = _("Enter your email address. The ticket is sent there.")
     elif email and (len(email) > 254 or not EMAIL.match(email)):
-        errors["email"] = _("This is not an email address. It looks like name@example.com.")
+        errors["email"] = _("This is not an email address. It should look like name@example.com.")
     if participant.phone.strip() and phone_number(participant.phone) is None:
-        errors["phone"] = _("This is not a phone number. It looks like 010-1234-5678, or +44 20 7946 0958 from abroad.")
+        errors["phone"] = _("This is not a phone number. It should look like 010-1234-5678, or +44 20 7946 0958 from abroad.")
     errors |= check_programs(offer, participant)
     _answers, wrong = asking.read(offer.fields, participant.answers, participant.chosen)
     return errors | beside("field-", offer.fields, wrong)
@@ -153,7 +153,7 @@ def check_programs(offer: Offer, participant: Participant) -> dict[str, str]:
     errors = dict(participant.wrong_quantities)
     foreign = participant.chosen.keys() - offer.programs.keys()
     if foreign:
-        errors["program"] = _("One of the programs is not part of this event any more. Choose again.")
+        errors["program"] = _("One of the programs is no longer part of this event. Choose again.")
     elif not participant.chosen and not errors:
         errors["program"] = _("Choose at least one program.")
     by_id = {program.id: program for program in offer.programs.values()}
@@ -164,12 +164,12 @@ def check_programs(offer: Offer, participant: Participant) -> dict[str, str]:
         field_name = f"qty-{code}" if program.maximum > 1 else "program"
         name = localized(program.name)
         if not max(1, program.minimum) <= quantity <= program.maximum:
-            errors[field_name] = _("“%(program)s”: from %(least)s to %(most)s for each person.", program=name,
+            errors[field_name] = _("“%(program)s”: choose from %(least)s to %(most)s per person.", program=name,
                                    least=max(1, program.minimum), most=program.maximum)
         elif pricing.price(program, offer.at) is None:
             errors[field_name] = _("“%(program)s” is not on sale at the moment.", program=name)
         elif program.requires_id and by_id[program.requires_id].code not in participant.chosen:
-            errors[field_name] = _("“%(program)s” goes only together with “%(other)s”.", program=name,
+            errors[field_name] = _("“%(program)s” can only be chosen together with “%(other)s”.", program=name,
                                    other=localized(by_id[program.requires_id].name))
     return errors
 
@@ -229,7 +229,7 @@ def _already_made(submission: Submission, settings: Settings) -> Order | None:
         return db.session.get(Order, made)
     scale = settings.rate_limit_scale
     if scale and (in_browser >= OPEN_PER_BROWSER * scale or for_email >= OPEN_PER_EMAIL * scale):
-        raise Refused(_("There are orders of yours that wait for their money. Pay or cancel one of them first."), "email", 429)
+        raise Refused(_("You have registrations that are not paid yet. Pay for or cancel one of them first."), "email", 429)
     return None
 
 
@@ -289,7 +289,7 @@ def _lock_places(offer: Offer, sold) -> None:
             if whole_event:
                 left -= 1
                 if left < 0:
-                    errors.setdefault(f"{prefix}program", _("The event is full: there is no place left."))
+                    errors.setdefault(f"{prefix}program", _("The event is full. No places are left."))
                 continue
             for line in lines:
                 if line.program.id in (programs or ()):
@@ -302,7 +302,7 @@ def _lock_places(offer: Offer, sold) -> None:
 
 
 def _sold_out() -> RefusedFields:
-    return RefusedFields({"program": _("The last place has just gone.")})
+    return RefusedFields({"program": _("The last place has just been taken.")})
 
 
 def _write_registrations(offer: Offer, submission: Submission, order: Order, status: str, at) -> list[Registration]:

@@ -24,9 +24,9 @@ def check(password: str, email: str, field: str = "password") -> None:
         raise Refused(_("Use %(count)s characters at most.", count=LONGEST), field)
     guess = plain.casefold()
     if guess in common() or len(set(guess)) < 3:
-        raise Refused(_("Many people use this password, so it is tried first. Choose another one."), field)
+        raise Refused(_("This password is too common and easy to guess. Choose another one."), field)
     if guess in (email.casefold(), email.partition("@")[0].casefold()):
-        raise Refused(_("Your address is no secret. Choose something else as the password."), field)
+        raise Refused(_("Your email address is easy to guess. Choose a different password."), field)
 
 
 def keep(password: str) -> str:

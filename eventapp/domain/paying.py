@@ -113,7 +113,7 @@ def _open(order: Order, method: str, amount: int) -> Payment | None:
 def _new(order: Order, method: str, amount: int) -> Payment:
     account = account_for(method)
     if account is None and method != MANUAL_TRANSFER:
-        raise Refused(_("This way of paying can't be used at the moment. Choose another one."), "method")
+        raise Refused(_("This payment method is not available at the moment. Choose another one."), "method")
     payment = Payment(order_id=order.id, account_id=account and account.id, provider=account.provider if account else "manual",
                       method=method, gateway_order_id=f"ev_{secrets.token_hex(14)}", customer_key=secrets.token_urlsafe(24),
                       amount=amount, currency=order.currency)
@@ -127,7 +127,7 @@ def _show_own_account(order: Order, payment: Payment) -> None:
     """By hand: the organisation's account, and the time until which the places wait."""
     account = db.session.get(Organization, payment.org_id).bank_account
     if not account:
-        raise Refused(_("This way of paying can't be used at the moment. Choose another one."), "method")
+        raise Refused(_("This payment method is not available at the moment. Choose another one."), "method")
     payment.virtual_account = {name: account.get(name, "") for name in ("bank", "number", "holder")}
     payment.status, payment.due_at = AWAITING_DEPOSIT, due(order)
     registering.hold(order, payment.due_at)
@@ -243,10 +243,10 @@ def mark_received(payment: Payment, amount: int, *, by) -> None:
     if payment.provider != "manual":
         raise Refused(_("This payment is confirmed by the gateway, not by hand."))
     if payment.status in MONEY:
-        raise Refused(_("This payment has been received already."))
+        raise Refused(_("This payment has already been received."))
     if amount != payment.amount:
         found, expected = (money_text(each, payment.currency, current_locale()) for each in (amount, payment.amount))
-        raise Refused(_("%(found)s came, but %(expected)s is due. Settle the difference with the buyer first.", found=found,
+        raise Refused(_("%(found)s was received, but %(expected)s is due. Settle the difference with the buyer first.", found=found,
                         expected=expected), "amount")
     applying.apply_snapshot(payment, manual.received(calling.intent(payment), clock.now()), by=by)
 

@@ -155,9 +155,9 @@ def may_cancel(event: Event, order: Order, registrations) -> str:
     if not with_status(registrations, Status.PENDING_APPROVAL, Status.PENDING_PAYMENT, Status.CONFIRMED):
         return _("There is nothing left to cancel.")
     if event.cancellable_until is None or clock.now() >= event.cancellable_until:
-        return _("This can't be cancelled here any more. Write to the organiser.")
+        return _("This can no longer be cancelled here. Please contact the organiser.")
     if ledger.paid(order) and order.method not in ("card", "bank_transfer"):
-        return _("To have money sent back to a bank account, write to the organiser.")
+        return _("For a refund to a bank account, please contact the organiser.")
     return ""
 
 

@@ -20,7 +20,7 @@ PAGES = {400, 403, 404, 405, 409, 413, 422, 429, 500, 503, 507}
 def init_app(app):
     app.register_error_handler(HTTPException, http_error)
     app.register_error_handler(Refused, refused)
-    app.register_error_handler(CSRFError, lambda error: answer(400, _("This page has been open for too long. Load it again and repeat.")))
+    app.register_error_handler(CSRFError, lambda error: answer(400, _("This page has been open for too long. Reload it and try again.")))
     for kind in (OperationalError, TimeoutError, PoolTimeout, DBAPIError):
         app.register_error_handler(kind, database_away)
     app.register_error_handler(Exception, unexpected)
@@ -51,10 +51,10 @@ def undo_quietly():
 
 def default_sentence(status: int) -> str:
     return {
-        403: _("You may not do this. An owner of the organisation can give you the right."),
+        403: _("You do not have permission to do this. An owner of the organisation can grant it."),
         404: _("There is nothing at this address."),
         413: _("This is more than can be sent at once."),
-        429: _("That was a little too often. Try again in a while."),
+        429: _("Too many attempts. Try again in a while."),
         503: _("We can't reach our database at the moment. Try again in a few seconds."),
     }.get(status, _("Something went wrong on our side. Nothing was lost; try again."))
 

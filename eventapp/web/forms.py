@@ -60,7 +60,7 @@ def line(label, missing=None, longest: int = 100, **options) -> StringField:
 
 def email_address(label=_l("Email"), **options) -> EmailField:
     """Normalised: trimmed and in lower case."""
-    return EmailField(label, [InputRequired(_l("Write your email address.")), is_email],
+    return EmailField(label, [InputRequired(_l("Enter your email address.")), is_email],
                       filters=[clean, str.lower], **options)
 
 
@@ -69,18 +69,18 @@ def phone_number(label=_l("Phone"), **options) -> TelField:
     return TelField(label, [Optional(), is_phone], filters=[clean, international], **options)
 
 
-def password(label=_l("Password"), missing=_l("Write your password.")) -> PasswordField:
+def password(label=_l("Password"), missing=_l("Enter your password.")) -> PasswordField:
     return PasswordField(label, [InputRequired(missing)])
 
 
 def is_email(form, field) -> None:
     if len(field.data) > 254 or not EMAIL.match(field.data):
-        raise ValidationError(gettext("Write an email address like name@example.com."))
+        raise ValidationError(gettext("Enter an email address like name@example.com."))
 
 
 def is_phone(form, field) -> None:
     if not field.data.startswith("+"):
-        raise ValidationError(gettext("Write a phone number like 010-1234-5678, from abroad with +."))
+        raise ValidationError(gettext("Enter a phone number like 010-1234-5678, or starting with + from abroad."))
 
 
 def international(text: str) -> str:

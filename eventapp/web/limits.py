@@ -89,8 +89,8 @@ def init_app(app):
 def too_many(error: RateLimitExceeded):
     seconds = max(1, math.ceil(limiter.current_limit.reset_at - clock.now().timestamp()))
     minutes = math.ceil(seconds / 60)
-    sentence = ngettext("That was tried too often. Try again in %(num)s minute.",
-                        "That was tried too often. Try again in %(num)s minutes.", minutes)
+    sentence = ngettext("Too many attempts. Try again in %(num)s minute.",
+                        "Too many attempts. Try again in %(num)s minutes.", minutes)
     return answer(429, sentence, [("Retry-After", str(seconds))])
 
 

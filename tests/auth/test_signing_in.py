@@ -10,7 +10,7 @@ from eventapp.models import SignIn, User
 from tests.world import fresh
 
 OWNER = "owner@seoul-ubf.example"
-WRONG = "The email address or the password is not right."
+WRONG = "The email address or password is not right."
 
 
 def log_in(client, email=OWNER, password="demo-password", **more):

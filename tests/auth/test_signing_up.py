@@ -37,7 +37,7 @@ def confirmed(client, work, mailbox) -> str:
 def test_signing_up_ends_in_an_account_once_the_address_is_proven(client, work, mailbox):
     answer = sign_up(client)
     assert (answer.status_code, answer.location) == (303, "/auth/verify")
-    assert "Look into your mailbox" in client.get("/auth/verify", headers={"Accept-Language": "en"}).text
+    assert "Check your email" in client.get("/auth/verify", headers={"Accept-Language": "en"}).text
     assert user().email_verified_at is None
     work()
     letter = mailbox()[-1]

@@ -26,7 +26,7 @@ def links(page):
 
 def test_an_empty_mailbox_says_so(client):
     page = client.get("/dev/mailbox")
-    assert (page.status_code, "No letters yet" in page.text) == (200, True)
+    assert (page.status_code, "No emails yet" in page.text) == (200, True)
 
 
 def test_letters_are_listed_newest_first_and_found(client, sent):
@@ -36,7 +36,7 @@ def test_letters_are_listed_newest_first_and_found(client, sent):
     assert page.index("lee@example.com") < page.index("kim@example.com")
     found = client.get("/dev/mailbox?q=KIM@").text
     assert "kim@example.com" in found and "lee@example.com" not in found
-    assert "No letter matches" in client.get("/dev/mailbox?q=nobody").text
+    assert "No email matches" in client.get("/dev/mailbox?q=nobody").text
 
 
 def test_a_letter_shows_all_its_sides(client, sent):
@@ -63,7 +63,7 @@ def test_the_html_is_shut_in_a_frame(app, client, sent):
 def test_it_can_be_emptied(client, sent):
     sent()
     assert client.post("/dev/mailbox/empty").status_code == 303
-    assert "No letters yet" in client.get("/dev/mailbox").text
+    assert "No emails yet" in client.get("/dev/mailbox").text
 
 
 @pytest.mark.parametrize("name", ["..", "x", "00000000000000000000-1-00000000"])

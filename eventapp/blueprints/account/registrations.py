@@ -81,7 +81,7 @@ def cancel(slug, number):
             why_not = registering.may_cancel(own.event, own.order, own.registrations)
             return account_page("account/cancel.html", own=own, number=number, why_not=why_not)
         registering.cancel_by_buyer(own.order, by=Actor("user", current_user.id))
-    return done(_("Cancelled. We have sent you a mail about it."), url_for("account.home.show"))
+    return done(_("Cancelled. We have emailed you a confirmation."), url_for("account.home.show"))
 
 
 def own_order_or_404(slug: str, number: str) -> OwnOrder:

@@ -20,7 +20,7 @@ SYSTEMS = (("iPhone", "iPhone"), ("iPad", "iPad"), ("Android", "Android"), ("Win
 
 
 class PasswordForm(forms.Form):
-    password = forms.password(_l("Present password"))
+    password = forms.password(_l("Current password"))
     new_password = forms.password(_l("New password"), _l("Choose a password."))
 
 
@@ -44,7 +44,7 @@ def password():
             form.refuse(refused)
         else:
             entering.let_in(user)
-            return done(_("Your password is changed. Other devices were logged out."), url_for(".show"))
+            return done(_("Your password has been changed. Other devices have been logged out."), url_for(".show"))
     return security_page(form)
 
 
@@ -55,14 +55,14 @@ def revoke(number):
         abort(404)
     if number == current_user.sign_in.id:
         return redirect(url_for("auth.login"), 303)
-    return done(_("That device is logged out."), url_for(".show"))
+    return done(_("That device has been logged out."), url_for(".show"))
 
 
 @bp.post("/sign-ins/revoke-others")
 @requires(ACCOUNT)
 def revoke_others():
     accounts.sign_out(current_user, SignIn.id != current_user.sign_in.id)
-    return done(_("All other devices are logged out."), url_for(".show"))
+    return done(_("All other devices have been logged out."), url_for(".show"))
 
 
 def security_page(form):

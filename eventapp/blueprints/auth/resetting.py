@@ -60,6 +60,6 @@ def new_password():
             form.refuse(refused)
         else:
             response = entering.let_in(user, url_for("account.home.show"))
-            flash(_("Your new password is set. Other devices were logged out."), "success")
+            flash(_("Your new password is set. Other devices have been logged out."), "success")
             return entering.drop_link(response)
     return page("auth/new_password.html", 422 if form.errors else 200, form=form, link=link)

@@ -38,7 +38,7 @@ def login():
 
 def to_be_verified(user):
     accounts.ask_again_to_verify(user, base=entering.base(), next_url=next_url(""))
-    flash(_("Confirm your address first: we have sent you the link."), "info")
+    flash(_("Confirm your email address first. We have sent you the link."), "info")
     return entering.remember_sign_up(redirect(url_for("auth.verify"), 303), user.password_hash)
 
 

@@ -75,11 +75,11 @@ def confirm_address(link, form):
         accounts.authenticate(link.email, form.password.data)
     user = accounts.verify_email(link, base=entering.base())
     response = entering.let_in(user, link.next_url if is_local(link.next_url) else "")
-    flash(_("Your address is confirmed."), "success")
+    flash(_("Your email address is confirmed."), "success")
     return entering.drop_link(response)
 
 
 def confirm_claim(link):
     accounts.claim_orders(link)
-    flash(_("Your earlier registrations are in your account now."), "success")
+    flash(_("Your earlier registrations are now in your account."), "success")
     return entering.drop_link(redirect(url_for("account.home.show"), 303))

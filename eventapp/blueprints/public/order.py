@@ -61,7 +61,7 @@ def cancel(event, token):
     if request.method == "GET":
         return page("public/cancel.html", **order_values(papers), token=token)
     registering.cancel_by_buyer(papers.order, by=audit.Actor("buyer", papers.order.id))
-    return done(_("Cancelled. We have sent you a mail about it."), url_for("public.order.show", event=event, token=token))
+    return done(_("Cancelled. We have emailed you a confirmation."), url_for("public.order.show", event=event, token=token))
 
 
 @bp.get("/<org>/<event>/orders/<token>/tickets.pdf")

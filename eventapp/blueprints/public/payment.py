@@ -97,21 +97,21 @@ def failure_text(code: str) -> str:
     texts = {
         "PAY_PROCESS_CANCELED": _("You closed the payment window. Nothing was charged."),
         "USER_CANCEL": _("You closed the payment window. Nothing was charged."),
-        "PAY_PROCESS_ABORTED": _("The payment was broken off. Nothing was charged."),
-        "NOT_FOUND_PAYMENT_SESSION": _("Too much time passed after your approval, so it has lapsed. Nothing was charged."),
-        "REJECT_CARD_PAYMENT": _("The card was declined: its limit or balance does not suffice. Nothing was charged."),
+        "PAY_PROCESS_ABORTED": _("The payment was interrupted. Nothing was charged."),
+        "NOT_FOUND_PAYMENT_SESSION": _("Your approval expired before the payment was finished. Nothing was charged."),
+        "REJECT_CARD_PAYMENT": _("The card was declined: its limit or balance is too low. Nothing was charged."),
         "REJECT_CARD_COMPANY": _("The card company declined the payment. Nothing was charged."),
-        "REJECT_ACCOUNT_PAYMENT": _("The bank declined the payment: the balance does not suffice. Nothing was charged."),
+        "REJECT_ACCOUNT_PAYMENT": _("The bank declined the payment: the balance is too low. Nothing was charged."),
         "INVALID_CARD_EXPIRATION": _("The card's expiry date is not right. Nothing was charged."),
-        "INVALID_STOPPED_CARD": _("This card has been stopped. Nothing was charged."),
+        "INVALID_STOPPED_CARD": _("This card has been suspended. Nothing was charged."),
         "INVALID_CARD_LOST_OR_STOLEN": _("This card has been reported lost. Nothing was charged."),
         "INVALID_CARD_NUMBER": _("The card's number is not right. Nothing was charged."),
-        "NOT_AVAILABLE_BANK": _("The bank is closed for maintenance at this hour. Nothing was charged."),
-        "BELOW_MINIMUM_AMOUNT": _("This amount is too small for this way of paying. Nothing was charged."),
-        "AMOUNT_DIFFERS": _("The amount that came back is not the one that is due, so we stopped. Nothing was charged."),
-        "PLACES_GONE": _("Your places had been released, and others have taken them. Nothing was charged."),
-        "OVER": _("This payment had ended already. Nothing was charged."),
+        "NOT_AVAILABLE_BANK": _("The bank is down for maintenance right now. Nothing was charged."),
+        "BELOW_MINIMUM_AMOUNT": _("This amount is too small for this payment method. Nothing was charged."),
+        "AMOUNT_DIFFERS": _("The amount does not match what is due, so we stopped the payment. Nothing was charged."),
+        "PLACES_GONE": _("Your places were released and have been taken by others. Nothing was charged."),
+        "OVER": _("This payment had already ended. Nothing was charged."),
     }
     if code.startswith("EXCEED_MAX"):
-        return _("A limit of your card or account was reached. Nothing was charged.")
+        return _("Your card or account has reached its limit. Nothing was charged.")
     return texts.get(code) or _("The payment did not go through. Nothing was charged.")

@@ -110,7 +110,7 @@ def read_participant(prefix: str) -> Participant:
             if text.strip().isascii() and text.strip().isdigit() and len(text.strip()) < 6:
                 chosen[code] = int(text)
             else:
-                wrong[f"qty-{code}"] = _("Write a whole number, such as 3.")
+                wrong[f"qty-{code}"] = _("Enter a whole number, such as 3.")
     return Participant(name=request.form.get(f"{prefix}name", ""), email=request.form.get(f"{prefix}email", ""),
                        phone=request.form.get(f"{prefix}phone", ""), chosen=chosen, answers=read_answers(f"{prefix}field-"),
                        wrong_quantities=wrong)
@@ -145,7 +145,7 @@ def check_quote(offer, submission: Submission) -> None:
         elif signed[0] == chosen_hash(submission):
             claimed.append(str(signed[1]))
     if any(text != str(total) for text in claimed):
-        raise RefusedFields({"total": _("The total has changed. Look at it again before you pay.")})
+        raise RefusedFields({"total": _("The total has changed. Please check it before you pay.")})
 
 
 # -- drawing the form again ------------------------------------------------------------------------
