@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from flask import Flask, g, request
 from flask_sqlalchemy.session import Session
+from psycopg.pq import TransactionStatus
 from sqlalchemy import event, select, text
 
 from eventapp.extensions import db
@@ -97,8 +98,14 @@ def inside(org_id: int | None):
         db.session.flush()
     finally:
         _org_id.set(outer)
-        if db.session().in_transaction() and db.session.is_active:
+        if db.session().in_transaction() and db.session.is_active and not _aborted():
             db.session.connection().execute(SET_ORG, {"org": str(outer or "")})
+
+
+def _aborted() -> bool:
+    """After an error the transaction takes no more statements; one of ours would hide what went wrong."""
+    status = db.session.connection().connection.driver_connection.info.transaction_status
+    return status == TransactionStatus.INERROR
 
 
 def each_organization():

@@ -6,7 +6,6 @@ import secrets
 import time
 
 from flask import g, has_request_context, request
-from flask_login import current_user
 
 from eventapp import audit, clock, tenancy
 
@@ -28,8 +27,8 @@ class JsonFormatter(logging.Formatter):
             line["org_id"] = org
         if has_request_context():
             line["request_id"] = g.get("request_id")
-            if "_login_user" in g and current_user.is_authenticated:
-                line["user_id"] = current_user.id
+            if g.get("user_id"):
+                line["user_id"] = g.user_id
         line.update({key: value for key, value in record.__dict__.items() if key not in STANDARD})
         if record.exc_info:
             line["trace"] = redact(self.formatException(record.exc_info))

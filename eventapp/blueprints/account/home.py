@@ -50,8 +50,8 @@ def language():
 @limits.own_requests("claim", 5, minutes=60)
 def claim():
     """The same answer whether or not there are any: the letter tells."""
-    accounts.ask_to_claim(current_user, base=entering.base())
-    return done(_("If there are registrations with your address, we have sent you a link to them."), url_for(".show"))
+    accounts.ask_to_claim(current_user._get_current_object(), base=entering.base())
+    return done(_("If registrations were made with your address, we have emailed you a link that adds them."), url_for(".show"))
 
 
 def home(form=None, languages=None):
