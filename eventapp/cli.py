@@ -1,9 +1,12 @@
 """`flask …`: release, worker, demo, check, routes-json, where, faults."""
+import json
+import sys
+
 import click
 
 
 def init_app(app) -> None:
-    for command in (release, worker, demo):
+    for command in (release, worker, demo, check):
         app.cli.add_command(command)
 
 
@@ -47,3 +50,18 @@ def demo(registrations):
             click.echo(line)
     except world.Refusal as why:
         raise click.ClickException(str(why)) from None
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
+def check(as_json):
+    """Prove the invariants of money, places, tickets and tenancy; exit 1 on a breach."""
+    from flask import current_app
+
+    from eventapp import checks, clock
+    from eventapp.extensions import platform
+
+    answers = checks.run(platform.engine, current_app.config["SETTINGS"].role("app"), clock.now())
+    click.echo(json.dumps(checks.as_json(answers), default=str, ensure_ascii=False) if as_json else checks.as_text(answers))
+    if not all(answer.ok for answer in answers):
+        sys.exit(1)

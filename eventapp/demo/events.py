@@ -89,8 +89,9 @@ def conference(now) -> Event:
             {"code": "lodging", "kind": "lodging", **wmc.LODGING, "tiers": tiers(75_000, 90_000, 90_000)},
             {"code": "lodging-twin", "kind": "lodging", **wmc.TWIN, "tiers": tiers(150_000, 180_000, 180_000)},
             {"code": "meals", "kind": "meal", **wmc.MEALS, "tiers": [price(9_000)], "minimum": 0, "maximum": 9},
+            {"code": "open-evening", "kind": "other", **wmc.EVENING, "tiers": [price(0)]},
         ],
-        quotas=[(3000,), (60, "campus-workshop"), (80, "leaders-forum"), (600, "lodging"), (80, "lodging-twin"), (9000, "meals")],
+        quotas=[(3000,), (60, "campus-workshop"), (80, "leaders-forum"), (600, "lodging"), (80, "lodging-twin"), (9000, "meals"), (400, "open-evening")],
         sessions=[session(days[day], *rest) for day, *rest in wmc.SCHEDULE],
         form={"fields": wmc.FIELDS, "consents": [wmc.PHOTOS, NEWS], "notice": NOTICE})
 

@@ -18,6 +18,10 @@ MEALS = {"name": {"ko": "식사권", "en": "Meal tickets"},
          "description": {"ko": "행사장 식당에서 쓰는 식권입니다. 나흘 동안 아홉 끼까지 고를 수 있습니다.",
                          "en": "For the dining hall, up to nine meals over the four days."}}
 
+EVENING = {"name": {"ko": "열린 음악회", "en": "Open concert"},
+           "description": {"ko": "금요일 저녁, 대회에 등록하지 않아도 누구나 무료로 오실 수 있습니다.",
+                           "en": "Friday evening. Free for everybody, also without the conference."}}
+
 PHOTOS = {"key": "photos", "purpose": "photos", "required": False, "version": "1",
           "label": {"ko": "행사 사진에 제 모습이 나와도 괜찮습니다.", "en": "I may appear in pictures of the conference."},
           "text": {"ko": "행사를 알리는 글과 홈페이지에 사진을 씁니다. 원하지 않으시면 노란 목걸이를 드립니다.",
@@ -111,6 +115,7 @@ SCHEDULE = (
     (1, "13:30", "15:00", "선택 강의 1", "Seminars 1", ROOMS),
     (1, "15:30", "17:00", "선택 강의 2", "Seminars 2", ROOMS),
     (1, "19:30", "21:30", "저녁 집회: 유럽의 밤", "Evening: a night with Europe", HALL, {"ko": "루카스 슈나이더", "en": "Lukas Schneider"}),
+    (1, "21:30", "22:30", "열린 음악회", "Open concert", LOBBY),
     (2, "07:00", "08:00", "새벽 기도", "Morning prayer", HALL),
     (2, "09:30", "11:30", "말씀 강해 2: 사도행전 8장", "Bible exposition 2: Acts 8", HALL, {"ko": "다니엘 오카포르", "en": "Daniel Okafor"}),
     (2, "12:00", "15:00", "캠퍼스 사역 워크숍", "Campus ministry workshop", ROOMS, {"ko": "이다윗", "en": "David Lee"}),

@@ -1,0 +1,231 @@
+"""`flask check`: what must hold whatever crashes, asked of the database in SQL of its own, apart from the application's rules.
+
+Each check is a statement that finds breaches: a sound installation has none. All see one moment (REPEATABLE READ), so that
+they can be asked while people register.
+"""
+from dataclasses import asdict, dataclass, field
+
+from sqlalchemy import text
+from sqlalchemy.engine import Engine
+
+MOST_SHOWN = 20
+
+WORTH = """
+    worth AS (  -- what each registration was sold for
+        SELECT r.org_id, r.id, r.order_id, r.status, r.holds, coalesce(sum(l.quantity::bigint * l.unit_price), 0) AS amount
+        FROM registrations r LEFT JOIN line_items l ON l.org_id = r.org_id AND l.registration_id = r.id
+        GROUP BY r.org_id, r.id, r.order_id, r.status, r.holds)"""
+BOOKS = """
+    books AS (  -- what an order was sold for and what came for it, as the ledger says
+        SELECT o.org_id, o.id,
+               coalesce(sum(e.amount) FILTER (WHERE e.kind = 'charged'), 0) - coalesce(sum(e.amount) FILTER (WHERE e.kind = 'released'), 0) AS sold,
+               coalesce(sum(e.amount) FILTER (WHERE e.kind = 'paid'), 0)
+                   - coalesce(sum(e.amount) FILTER (WHERE e.kind IN ('refunded', 'reversed')), 0) AS received
+        FROM orders o LEFT JOIN ledger_entries e ON e.org_id = o.org_id AND e.order_id = o.id GROUP BY o.org_id, o.id)"""
+SETTLING = """EXISTS (  -- somebody is being asked, or a person has to look
+    SELECT FROM payments p LEFT JOIN payment_attempts a ON a.org_id = p.org_id AND a.payment_id = p.id AND a.state IN ('prepared', 'sent', 'unknown')
+        LEFT JOIN refunds f ON f.org_id = p.org_id AND f.payment_id = p.id AND f.state <> 'done'
+    WHERE p.org_id = {order}.org_id AND p.order_id = {order}.id
+        AND (p.problem IS NOT NULL OR p.status IN ('authorized', 'refund_pending') OR a.id IS NOT NULL OR f.id IS NOT NULL))"""
+IS_TENANTS = """tenants AS (
+        SELECT c.oid, c.relname FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = 'org_id' AND NOT a.attisdropped
+        WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p') AND c.relname <> ALL (:global_tables))"""
+GLOBAL_TABLES = ["organization_directory", "custom_domains", "memberships", "participations", "event_directory", "payment_routes", "outbox"]
+"""Have `org_id` and are reached by key from outside of an organisation (`design.md` §7)."""
+DEFINERS = ["registrations_switch_places", "registrations_take_places", "registrations_free_places", "line_items_take_places",
+            "line_items_free_places", "line_items_change_places", "list_event"]
+"""Triggers that write what the application itself may not."""
+
+
+@dataclass(frozen=True)
+class Check:
+    name: str
+    sentence: str
+    sql: str
+
+
+@dataclass
+class Answer:
+    name: str
+    sentence: str
+    breaches: list[dict] = field(default_factory=list)
+    more: int = 0
+
+    @property
+    def ok(self) -> bool:
+        return not self.breaches
+
+
+CHECKS = (
+    # -- scarce things ------------------------------------------------------------------------------
+    Check("places.counted", "each quota says exactly how many places are held", """
+        SELECT * FROM (
+            SELECT q.org_id, q.id AS quota, q.name, q.used, CASE WHEN q.whole_event THEN (
+                SELECT count(*) FROM registrations r WHERE r.org_id = q.org_id AND r.event_id = q.event_id AND (
+                    r.status IN ('pending_payment', 'confirmed') OR (r.status = 'pending_approval' AND r.paid_at IS NOT NULL)))
+            ELSE (
+                SELECT coalesce(sum(l.quantity), 0) FROM quota_programs qp
+                JOIN line_items l ON l.org_id = qp.org_id AND l.program_id = qp.program_id
+                JOIN registrations r ON r.org_id = l.org_id AND r.id = l.registration_id
+                WHERE qp.org_id = q.org_id AND qp.quota_id = q.id AND (
+                    r.status IN ('pending_payment', 'confirmed') OR (r.status = 'pending_approval' AND r.paid_at IS NOT NULL)))
+            END AS counted FROM quotas q) AS c WHERE used <> counted"""),
+    Check("places.oversold", "no quota is oversold", "SELECT org_id, id AS quota, name, used, capacity FROM quotas WHERE NOT used BETWEEN 0 AND capacity"),
+    Check("places.overdue", "no place waits for money an hour after its time", f"""
+        SELECT DISTINCT o.org_id, o.id AS "order", o.hold_until FROM orders o
+        JOIN registrations r ON r.org_id = o.org_id AND r.order_id = o.id AND r.status = 'pending_payment'
+        WHERE (o.hold_until IS NULL OR o.hold_until < :now - interval '1 hour') AND NOT {SETTLING.format(order='o')}"""),
+    # -- money --------------------------------------------------------------------------------------
+    Check("money.totals", "an order's total is the sum of its line items", f"""
+        WITH {WORTH} SELECT o.org_id, o.id AS "order", o.total, sum(w.amount) AS line_items FROM orders o
+        LEFT JOIN worth w ON w.org_id = o.org_id AND w.order_id = o.id
+        GROUP BY o.org_id, o.id, o.total HAVING o.total IS DISTINCT FROM sum(w.amount)"""),
+    Check("money.charged", "what an order was charged is what its held registrations were sold for", f"""
+        WITH {WORTH}, {BOOKS} SELECT b.org_id, b.id AS "order", b.sold AS charged, sum(w.amount) FILTER (WHERE w.holds) AS held FROM books b
+        JOIN worth w ON w.org_id = b.org_id AND w.order_id = b.id
+        GROUP BY b.org_id, b.id, b.sold HAVING b.sold <> coalesce(sum(w.amount) FILTER (WHERE w.holds), 0)"""),
+    Check("money.ticket_without_payment", "nobody is confirmed whose order is not paid", f"""
+        WITH {BOOKS} SELECT b.org_id, b.id AS "order", b.sold, b.received FROM books b WHERE b.received < b.sold AND EXISTS (
+            SELECT FROM registrations r WHERE r.org_id = b.org_id AND r.order_id = b.id
+            AND (r.status = 'confirmed' OR (r.status = 'pending_approval' AND r.paid_at IS NOT NULL)))"""),
+    Check("money.payment_without_ticket", "whoever has paid is confirmed, waits for approval, or gets the money back", f"""
+        WITH {BOOKS} SELECT b.org_id, b.id AS "order", b.sold, b.received FROM books b
+        WHERE b.received > 0 AND NOT {SETTLING.format(order='b')} AND (b.received > b.sold OR EXISTS (
+            SELECT FROM registrations r WHERE r.org_id = b.org_id AND r.order_id = b.id AND r.status IN ('pending_payment', 'expired')))"""),
+    Check("money.paid_at", "a confirmed registration that cost something says when it was paid, and one that waits for money does not", f"""
+        WITH {WORTH} SELECT r.org_id, r.number, r.status, r.paid_at FROM registrations r JOIN worth w ON w.org_id = r.org_id AND w.id = r.id
+        WHERE (r.status = 'confirmed' AND w.amount > 0 AND r.paid_at IS NULL) OR (r.status = 'pending_payment' AND r.paid_at IS NOT NULL)"""),
+    Check("money.balance", "what a payment could still give back is what the ledger holds of it", """
+        SELECT * FROM (
+            SELECT p.org_id, p.id AS payment, p.status, p.balance, coalesce(sum(CASE e.kind WHEN 'paid' THEN e.amount
+                WHEN 'refunded' THEN -e.amount WHEN 'reversed' THEN -e.amount END), 0) AS held
+            FROM payments p LEFT JOIN ledger_entries e ON e.org_id = p.org_id AND e.payment_id = p.id
+            WHERE p.problem IS NULL GROUP BY p.org_id, p.id, p.status, p.balance) AS sums
+        WHERE CASE WHEN status IN ('paid', 'partially_refunded', 'refunded') THEN held <> balance
+                   WHEN status = 'refund_pending' THEN held < balance ELSE held <> 0 END"""),
+    Check("money.refunds", "no more was given back than came, and each refund stands in the ledger", """
+        WITH given AS (SELECT org_id, payment_id, sum(amount) AS done FROM refunds WHERE state = 'done' GROUP BY org_id, payment_id),
+        booked AS (SELECT org_id, payment_id, coalesce(sum(amount) FILTER (WHERE kind = 'refunded'), 0) AS refunded,
+            coalesce(sum(amount) FILTER (WHERE kind = 'paid'), 0) AS came FROM ledger_entries WHERE payment_id IS NOT NULL GROUP BY org_id, payment_id)
+        SELECT org_id, payment_id AS payment, given.done AS refunds, booked.refunded AS in_the_ledger, booked.came
+        FROM given FULL JOIN booked USING (org_id, payment_id)
+        WHERE coalesce(given.done, 0) <> coalesce(booked.refunded, 0) OR booked.refunded > booked.came"""),
+    Check("money.once", "a payment's money came once, unless the bank took it back between", """
+        SELECT org_id, payment_id AS payment, count(*) FILTER (WHERE kind = 'paid') AS paid, count(*) FILTER (WHERE kind = 'reversed') AS reversed
+        FROM ledger_entries WHERE payment_id IS NOT NULL GROUP BY org_id, payment_id
+        HAVING count(*) FILTER (WHERE kind = 'paid') > 1 + count(*) FILTER (WHERE kind = 'reversed')"""),
+    Check("money.entries", "each movement is of its order's currency, on the accounts of its kind, and of its payment's order", """
+        SELECT e.org_id, e.id AS entry, e.kind, e.debit, e.credit FROM ledger_entries e
+        JOIN orders o ON o.org_id = e.org_id AND o.id = e.order_id LEFT JOIN payments p ON p.org_id = e.org_id AND p.id = e.payment_id
+        WHERE e.currency <> o.currency OR p.order_id <> e.order_id OR (e.kind IN ('paid', 'refunded', 'reversed') AND p.id IS NULL)
+            OR NOT CASE e.kind WHEN 'charged' THEN e.debit = 'receivable' AND e.credit = 'sales'
+                WHEN 'released' THEN e.debit = 'sales' AND e.credit = 'receivable'
+                WHEN 'paid' THEN e.debit IN ('gateway', 'bank') AND e.credit = 'receivable'
+                ELSE e.debit = 'receivable' AND e.credit IN ('gateway', 'bank') END"""),
+    Check("money.amounts", "no payment asks for more than its order costs", """
+        SELECT p.org_id, p.id AS payment, p.amount, o.total, p.currency FROM payments p JOIN orders o ON o.org_id = p.org_id AND o.id = p.order_id
+        WHERE p.amount > o.total OR p.currency <> o.currency"""),
+    Check("money.routes", "a gateway's order ids and webhooks lead to their own organisation", """
+        SELECT p.org_id, 'order:' || p.gateway_order_id AS key FROM payments p
+        WHERE p.provider <> 'manual' AND NOT EXISTS (SELECT FROM payment_routes t
+            WHERE t.key = 'order:' || p.gateway_order_id AND t.org_id = p.org_id AND t.id = p.id)
+            AND p.gateway_order_id NOT LIKE 'ev_crowd_%'
+        UNION ALL
+        SELECT a.org_id, 'webhook of account ' || a.id FROM gateway_accounts a WHERE NOT EXISTS (
+            SELECT FROM payment_routes t WHERE t.key = 'webhook:' || a.webhook_token AND t.org_id = a.org_id AND t.id = a.id)"""),
+    # -- tickets --------------------------------------------------------------------------------------
+    Check("tickets.confirmed", "only who is confirmed, or was and cancelled, has a time of confirmation", """
+        SELECT org_id, number, status, confirmed_at FROM registrations
+        WHERE (status = 'confirmed' AND confirmed_at IS NULL) OR (status NOT IN ('confirmed', 'cancelled') AND confirmed_at IS NOT NULL)"""),
+    Check("tickets.letters", "tickets were mailed to nobody who was never confirmed", """
+        SELECT m.org_id, m.id AS letter, m.kind FROM email_messages m WHERE m.kind IN ('ticket', 'order_confirmed') AND NOT EXISTS (
+            SELECT FROM registrations r WHERE r.org_id = m.org_id AND (r.id = m.registration_id OR r.order_id = m.order_id)
+            AND (r.confirmed_at IS NOT NULL OR r.ticket_version > 1))"""),
+    Check("tickets.entries", "nobody came in who was never confirmed", """
+        SELECT c.org_id, r.number, r.status FROM check_ins c JOIN registrations r ON r.org_id = c.org_id AND r.id = c.registration_id
+        WHERE r.confirmed_at IS NULL AND r.ticket_version = 1"""),
+    Check("tickets.numbers", "a number is one registration's alone", """
+        SELECT org_id, number, count(*) FROM registrations GROUP BY org_id, number HAVING count(*) > 1"""),
+    Check("tickets.keys", "each event that can be registered for signs its tickets with a key of its own", """
+        SELECT org_id, slug FROM events WHERE status = 'published' AND (ticket_key IS NULL OR ticket_public_key IS NULL)
+        UNION ALL SELECT min(org_id), string_agg(slug, ', ') FROM events WHERE ticket_public_key IS NOT NULL
+        GROUP BY ticket_public_key HAVING count(*) > 1"""),
+    # -- who sees what ----------------------------------------------------------------------------------
+    Check("tenancy.policies", "each organisation's table has forced policies that look at the organisation", f"""
+        WITH {IS_TENANTS} SELECT t.relname AS "table" FROM tenants t JOIN pg_class c ON c.oid = t.oid
+        WHERE NOT c.relrowsecurity OR NOT c.relforcerowsecurity OR NOT EXISTS (
+            SELECT FROM pg_policy p WHERE p.polrelid = t.oid AND p.polcmd = '*' AND p.polroles = ARRAY[to_regrole(:app)::oid]
+            AND pg_get_expr(p.polqual, t.oid) ~ 'org_id = .*current_org\\(\\)' AND pg_get_expr(p.polwithcheck, t.oid) ~ 'org_id = .*current_org\\(\\)')
+            OR EXISTS (SELECT FROM pg_policy p WHERE p.polrelid = t.oid AND pg_get_expr(p.polqual, t.oid) = 'true'
+                AND (0 = ANY (p.polroles) OR to_regrole(:app)::oid = ANY (p.polroles)))"""),
+    Check("tenancy.nullable", "each organisation's row says whose it is", f"""
+        WITH {IS_TENANTS} SELECT t.relname AS "table" FROM tenants t JOIN pg_attribute a ON a.attrelid = t.oid AND a.attname = 'org_id'
+        WHERE NOT a.attnotnull"""),
+    Check("tenancy.keys", "primary and unique keys of an organisation's table contain the organisation", f"""
+        WITH {IS_TENANTS} SELECT t.relname AS "table", i.indexrelid::regclass::text AS key FROM tenants t JOIN pg_index i ON i.indrelid = t.oid
+        JOIN pg_attribute a ON a.attrelid = t.oid AND a.attname = 'org_id' WHERE i.indisunique AND NOT a.attnum = ANY (i.indkey)"""),
+    Check("tenancy.references", "foreign keys between organisations' tables contain the organisation", f"""
+        WITH {IS_TENANTS} SELECT k.conname AS key FROM pg_constraint k JOIN tenants t ON t.oid = k.conrelid JOIN tenants o ON o.oid = k.confrelid
+        JOIN pg_attribute a ON a.attrelid = t.oid AND a.attname = 'org_id' JOIN pg_attribute b ON b.attrelid = o.oid AND b.attname = 'org_id'
+        WHERE k.contype = 'f' AND NOT EXISTS (SELECT FROM unnest(k.conkey, k.confkey) AS pair(own, other)
+            WHERE pair.own = a.attnum AND pair.other = b.attnum)"""),
+    Check("tenancy.role", "the application's role owns nothing, bypasses nothing and is a member of nothing", """
+        SELECT r.rolname AS role, r.rolsuper AS superuser, r.rolbypassrls AS bypasses FROM pg_roles r WHERE r.rolname = :app AND (
+            r.rolsuper OR r.rolbypassrls OR r.rolcreaterole OR r.rolcreatedb OR r.rolreplication
+            OR EXISTS (SELECT FROM pg_class c WHERE c.relowner = r.oid) OR EXISTS (SELECT FROM pg_proc f WHERE f.proowner = r.oid)
+            OR EXISTS (SELECT FROM pg_auth_members m WHERE m.member = r.oid) OR has_schema_privilege(r.oid, 'public', 'CREATE'))
+        UNION ALL SELECT :app, NULL, NULL WHERE to_regrole(:app) IS NULL"""),
+    Check("tenancy.truncate", "the application may empty no table", f"""
+        WITH {IS_TENANTS} SELECT relname AS "table" FROM tenants WHERE has_table_privilege(CAST(:app AS text), oid, 'TRUNCATE')"""),
+    Check("tenancy.append_only", "what is written once can't be changed by the application", """
+        SELECT relname AS "table" FROM pg_class WHERE oid = ANY (ARRAY['ledger_entries', 'audit_log', 'audit_values', 'consents']::regclass[])
+        AND (has_table_privilege(CAST(:app AS text), oid, 'UPDATE') OR has_table_privilege(CAST(:app AS text), oid, 'DELETE'))"""),
+    Check("tenancy.places", "only the triggers count places", """
+        SELECT 'quotas.used' AS "column" WHERE has_column_privilege(CAST(:app AS text), 'quotas', 'used', 'UPDATE')"""),
+    Check("tenancy.definers", "functions that act with the owner's rights are those that were meant", """
+        SELECT proname AS function FROM pg_proc WHERE pronamespace = 'public'::regnamespace AND prosecdef AND proname <> ALL (:definers)"""),
+    Check("tenancy.views", "there is no view that goes around the policies", """
+        SELECT relname AS view FROM pg_class WHERE relnamespace = 'public'::regnamespace AND (relkind = 'm'
+        OR (relkind = 'v' AND NOT coalesce('security_invoker=true' = ANY (reloptions), false)))"""),
+    Check("tenancy.directory", "what the global tables say of an organisation's rows is so", """
+        SELECT 'event_directory' AS "table", d.org_id, d.event_id AS id FROM event_directory d LEFT JOIN events e ON e.org_id = d.org_id
+            AND e.id = d.event_id AND e.slug = d.slug AND e.status = 'published' AND e.visibility = 'public' WHERE e.id IS NULL
+        UNION ALL SELECT 'events', e.org_id, e.id FROM events e LEFT JOIN event_directory d ON d.org_id = e.org_id AND d.event_id = e.id
+            WHERE e.status = 'published' AND e.visibility = 'public' AND d.event_id IS NULL
+        UNION ALL SELECT 'participations', p.org_id, p.order_id FROM participations p LEFT JOIN orders o ON o.org_id = p.org_id
+            AND o.id = p.order_id WHERE o.id IS NULL
+        UNION ALL SELECT 'organizations', d.org_id, d.org_id FROM organization_directory d LEFT JOIN organizations o USING (org_id)
+            WHERE o.org_id IS NULL"""),
+    # -- work -------------------------------------------------------------------------------------------
+    Check("work.dead", "no work was given up", """
+        SELECT id AS outbox, kind, attempts, last_error FROM outbox WHERE dead_at IS NOT NULL AND done_at IS NULL ORDER BY id DESC"""),
+)
+
+
+def run(engine: Engine, app_role: str, now) -> list[Answer]:
+    """Ask everything, as the platform sees it."""
+    values = {"now": now, "app": app_role, "global_tables": GLOBAL_TABLES, "definers": DEFINERS}
+    answers = []
+    with engine.connect().execution_options(isolation_level="REPEATABLE READ") as connection:
+        connection.execute(text("SET LOCAL statement_timeout = '10min'"))
+        for check in CHECKS:
+            statement = text(check.sql)
+            rows = [dict(row) for row in connection.execute(statement, {name: values[name] for name in statement._bindparams}).mappings()]
+            answers.append(Answer(check.name, check.sentence, rows[:MOST_SHOWN], max(0, len(rows) - MOST_SHOWN)))
+        connection.rollback()
+    return answers
+
+
+def as_json(answers: list[Answer]) -> dict:
+    return {"ok": all(answer.ok for answer in answers), "checks": [{"ok": answer.ok, **asdict(answer)} for answer in answers]}
+
+
+def as_text(answers: list[Answer]) -> str:
+    lines = []
+    for answer in answers:
+        lines.append(f"{'ok    ' if answer.ok else 'BREACH'}  {answer.name:32} {answer.sentence}")
+        lines += ["          " + ", ".join(f"{name} {value}" for name, value in row.items()) for row in answer.breaches]
+        if answer.more:
+            lines.append(f"          … and {answer.more} more")
+    broken = sum(not answer.ok for answer in answers)
+    return "\n".join([*lines, "", f"{len(answers)} checks, {broken or 'no'} breach{'es' if broken > 1 else ''}."])
