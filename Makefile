@@ -2,6 +2,8 @@
 SHELL := /bin/bash
 PYTHON := .venv/bin/python
 ARGS ?=
+# Where it is set, every process compiles some thousand modules again, for 2 s each.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: run test test-servers bench pictures lint check clean environment
 

@@ -78,7 +78,7 @@ class Supervisor:
         """Returns after a Stop; raises CannotStart."""
         began = time.monotonic()
         try:
-            end_marked(str(self.var), 0, signal.SIGKILL, patience=12)  # of one that was killed
+            end_marked(str(self.var), 0, signal.SIGKILL)  # what one that was killed has left
             self._look_at_ports()
             if self.database:
                 self._start_database()
