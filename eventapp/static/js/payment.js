@@ -17,9 +17,10 @@ async function open() {
 
 button.addEventListener("click", open);
 
-// By itself once for each payment: whoever comes back with the browser's button wants to stay.
+// By itself once for each payment, and after each choice of a method: whoever comes back with the browser's button wants to stay.
 const opened = `opened ${params.orderId}`;
 if (button.hasAttribute("data-start") && !sessionStorage.getItem(opened)) {
   sessionStorage.setItem(opened, "1");
   open();
 }
+for (const form of document.querySelectorAll("form")) form.addEventListener("submit", () => sessionStorage.removeItem(opened));
