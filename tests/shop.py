@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 import pytest
 from sqlalchemy import inspect, select
 
-from eventapp import clock, tenancy
+from eventapp import clock, faults, tenancy
 from eventapp.domain import ledger, paying
 from eventapp.domain.ordering import Participant
 from eventapp.extensions import db
@@ -33,6 +33,7 @@ class Shop:
     def enter(self):
         tenancy.enter(self.world.seoul.id)
         db.session.rollback()
+        db.session.expire_all()
 
     # -- buyers ------------------------------------------------------------------------------------
     def place(self, method: str = "card", people: int = 1, chosen: str = "main-conference") -> Order:
@@ -141,4 +142,11 @@ def shop(app, world, gateway, settings, work) -> Shop:
     return Shop(app, world, gateway, work)
 
 
-__all__ = ["BROWSER", "KEYS", "Shop", "shop"]
+@pytest.fixture
+def guards_off():
+    """`guards_off("payment.second")`: to see that a guard's test would notice."""
+    yield lambda *names: faults.configure("", names)
+    faults.configure("", ())
+
+
+__all__ = ["BROWSER", "KEYS", "Shop", "guards_off", "shop"]

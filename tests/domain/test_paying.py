@@ -12,18 +12,9 @@ from eventapp.extensions import db
 from eventapp.models import AuditLog, GatewayAccount, Order, OutboxItem, Payment, PaymentAttempt, Quota
 from eventapp.payments import PROVIDERS, manual
 from eventapp.payments.provider import GatewayRef
-from tests.gateway import gateway, shared_gateway  # noqa: F401
-from tests.shop import KEYS, shop  # noqa: F401
+from tests.shop import KEYS
 
 STAFF = audit.Actor("user", 1)
-
-
-@pytest.fixture
-def guards_off():
-    def off(*names):
-        faults.configure("", names)
-    yield off
-    faults.configure("", ())
 
 
 def kinds(shop, payment) -> list[str]:

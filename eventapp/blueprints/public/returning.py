@@ -12,7 +12,7 @@ from sqlalchemy import select
 from eventapp import tenancy
 from eventapp.blueprints.public.order import order_values
 from eventapp.blueprints.public.organization import branding
-from eventapp.blueprints.public.payment import failure_text, reference
+from eventapp.blueprints.public.payment import failure_text
 from eventapp.domain import paying, registering, ticketing
 from eventapp.extensions import db
 from eventapp.models import Directory, Event, Order, Payment
@@ -39,7 +39,7 @@ def success():
         return come_back(payment)
     state = paying.state(payment)
     if state == "checking":
-        return page("public/checking.html", **values(payment), check_url=url_for(".success", ref=reference(payment)))
+        return page("public/checking.html", **values(payment), check_url=url_for(".success", ref=request.args["ref"]))
     return arrived(payment, state)
 
 
@@ -138,4 +138,4 @@ def enter(org_id: int) -> bool:
 def values(payment: Payment) -> dict:
     order = db.session.get(Order, payment.order_id)
     return {**branding(), "payment": payment, "order": order, "event": db.session.get(Event, order.event_id),
-            "registrations": registering.of_order(order), "ref": reference(payment)}
+            "registrations": registering.of_order(order)}
