@@ -31,7 +31,9 @@ def record(action: str, things, *, by: Actor, before=None, after=None) -> None:
         return
     db.session.flush()
     address, request_id = origin.get()
-    db.session.execute(insert(AuditLog).values([
+    rows = [
         {"action": action, "object_kind": type(thing).__name__.lower(), "object_id": thing.id, "actor_kind": by.kind,
          "actor_id": by.id, "before": before, "after": after, "address": address, "request_id": request_id,
-         "created_at": clock.now()} for thing in things]))
+         "created_at": clock.now()} for thing in things]
+    # One row alone as a dict: then the statement is compiled once and for all.
+    db.session.execute(insert(AuditLog).values(rows if len(rows) > 1 else rows[0]))

@@ -1,13 +1,16 @@
 """What the application is plugged into: the database (as the app and as the platform), sign-in, forms, limits, the queue."""
 import json
+import threading
+from types import SimpleNamespace
 
 from flask_login import LoginManager
 from flask_migrate import Migrate
 from flask_sqlalchemy import SQLAlchemy
 from flask_wtf import CSRFProtect
-from huey import PostgresHuey, RedisHuey
+from huey import Huey, RedisHuey
 from huey.registry import Message
 from huey.serializer import Serializer
+from huey.storage import PostgresStorage
 from sqlalchemy import create_engine
 from sqlalchemy.orm import Session
 
@@ -43,7 +46,7 @@ def configuration(settings: Settings) -> dict:
         "SQLALCHEMY_DATABASE_URI": settings.url_of("app"),
         "SQLALCHEMY_ENGINE_OPTIONS": {"pool_size": 8, "max_overflow": 8, "pool_timeout": 5, "pool_recycle": 600,
                                       "pool_use_lifo": True, "connect_args": CONNECT},
-        "MAX_CONTENT_LENGTH": 2_000_000, "MAX_FORM_MEMORY_SIZE": 2_000_000, "MAX_FORM_PARTS": 5_000,
+        "MAX_CONTENT_LENGTH": 12_000_000, "MAX_FORM_MEMORY_SIZE": 2_000_000, "MAX_FORM_PARTS": 5_000,
         "WTF_CSRF_TIME_LIMIT": 24 * 3600,
         # Asked for by `web/sessions.py`, behind the gate.
         "WTF_CSRF_CHECK_DEFAULT": False,
@@ -68,7 +71,40 @@ def make_queue(settings: Settings, name: str):
     if settings.redis_url:
         return RedisHuey(name, url=settings.redis_url, **common)
     dsn = settings.queue_database_url or settings.url_of("app").set(drivername="postgresql").render_as_string(False)
-    return PostgresHuey(name, dsn=dsn, create_tables=False, **common)
+    return Bell(name, dsn=dsn, create_tables=False, **common)
+
+
+class Door(PostgresStorage):
+    """One thread of a process waits at the door; the others queue up behind it and are not woken by each ring.
+
+    So an idle worker asks once a second for each queue, and needs one listening connection for it.
+    """
+
+    def __init__(self, *arguments, **options):
+        super().__init__(*arguments, **options)
+        self._listen_local = SimpleNamespace()  # shared by the threads, which take turns
+        self._turn = threading.Lock()
+
+    def dequeue(self):
+        if not self._turn.acquire(timeout=self.read_timeout):
+            return None
+        try:
+            return super().dequeue()
+        finally:
+            self._turn.release()
+
+    def enqueue(self, data, priority=None):
+        """Row and notice in one statement."""
+        self.sql(f"WITH ring AS (INSERT INTO {self.table_task} (queue, data, priority) VALUES (%s, %s, %s)) "  # noqa: S608
+                 "SELECT pg_notify(%s, '')", (self.name, data, priority or 0, self.channel), commit=True)
+
+
+class Bell(Huey):
+    storage_class = Door
+
+    def is_revoked(self, task, timestamp=None, peek=True):
+        """Nobody takes a ring back, so the database need not be asked."""
+        return False
 
 
 class Platform:

@@ -9,6 +9,7 @@ import random
 import re
 import threading
 from collections import Counter
+from contextlib import contextmanager
 from datetime import timedelta
 
 from flask import current_app
@@ -57,11 +58,32 @@ def later(kind: str, things, *, run_at=None, key: str | None = None, **more) -> 
     rows = [{"org_id": tenancy.current_org_id(), "queue": queue_of(kind), "kind": kind, "run_at": run_at or clock.now(),
              "payload": {argument_name(thing): thing.id, **more},
              "dedupe_key": key and f"{kind}:{thing.id}:{key}"} for thing in things]
-    statement = insert(OutboxItem).values(rows)
-    db.session.execute(statement.on_conflict_do_nothing(index_elements=["dedupe_key"]) if key else statement)
+    gathered = db.session.info.get("jobs")
+    if gathered is None:
+        _write(rows)
+    else:
+        gathered += rows
     if run_at is None or run_at <= clock.now():
         bells = db.session.info.setdefault("bells", Counter())
         bells[queue_of(kind)] += len(rows)
+
+
+def _write(rows: list[dict]) -> None:
+    # One row alone as a dict: then the statement is compiled once and for all.
+    db.session.execute(insert(OutboxItem).values(rows if len(rows) > 1 else rows[0])
+                       .on_conflict_do_nothing(index_elements=["dedupe_key"]))
+
+
+@contextmanager
+def together():
+    """The jobs written inside go into the table in one statement, at the end."""
+    rows = db.session.info["jobs"] = []
+    try:
+        yield
+    finally:
+        del db.session.info["jobs"]
+    if rows:
+        _write(rows)
 
 
 def argument_name(thing) -> str:

@@ -92,12 +92,16 @@ def begin(order: Order, method: str, amount: int | None = None) -> Payment | Non
     if payment is None:
         payment = _new(order, method, amount)
     order.method = method
-    if method == MANUAL_TRANSFER:
-        if payment.status == CREATED:
-            _show_own_account(order, payment)
-    else:
-        registering.hold(order, max(order.hold_until or clock.now(), clock.now() + config.active().hold))
+    if method != MANUAL_TRANSFER:
+        registering.hold(order, max(order.hold_until or clock.now(), first_hold(order.event_id, method)))
+    elif payment.status == CREATED:
+        _show_own_account(order, payment)
     return payment
+
+
+def first_hold(event_id: int, method: str) -> datetime:
+    """Until when the places of an order that begins to pay now are kept; whole seconds, so that asking twice says the same."""
+    return due(event_id) if method == MANUAL_TRANSFER else (clock.now() + config.active().hold).replace(microsecond=0)
 
 
 def _open(order: Order, method: str, amount: int) -> Payment | None:
@@ -116,27 +120,28 @@ def _new(order: Order, method: str, amount: int) -> Payment:
         raise Refused(_("This payment method is not available at the moment. Choose another one."), "method")
     payment = Payment(order_id=order.id, account_id=account and account.id, provider=account.provider if account else "manual",
                       method=method, gateway_order_id=f"ev_{secrets.token_hex(14)}", customer_key=secrets.token_urlsafe(24),
-                      amount=amount, currency=order.currency)
+                      amount=amount, currency=order.currency, status=CREATED)
     db.session.add(payment)
-    db.session.flush()
-    db.session.add(PaymentRoute(key=f"order:{payment.gateway_order_id}", org_id=payment.org_id, id=payment.id))
+    if account:
+        db.session.flush()
+        db.session.add(PaymentRoute(key=f"order:{payment.gateway_order_id}", org_id=payment.org_id, id=payment.id))
     return payment
 
 
 def _show_own_account(order: Order, payment: Payment) -> None:
     """By hand: the organisation's account, and the time until which the places wait."""
-    account = db.session.get(Organization, payment.org_id).bank_account
+    account = db.session.get(Organization, order.org_id).bank_account
     if not account:
         raise Refused(_("This payment method is not available at the moment. Choose another one."), "method")
     payment.virtual_account = {name: account.get(name, "") for name in ("bank", "number", "holder")}
-    payment.status, payment.due_at = AWAITING_DEPOSIT, due(order)
+    payment.status, payment.due_at = AWAITING_DEPOSIT, due(order.event_id)
     registering.hold(order, payment.due_at)
     applying.tell_account(order, payment)
 
 
-def due(order: Order) -> datetime:
+def due(event_id: int) -> datetime:
     """Until when a transfer may take: the event's days, and no longer than until it begins."""
-    event, now = db.session.get(Event, order.event_id), clock.now()
+    event, now = db.session.get(Event, event_id), clock.now()
     return max(now + timedelta(hours=1), min(now + timedelta(days=event.transfer_days), event.starts_at)).replace(microsecond=0)
 
 
@@ -147,7 +152,7 @@ def request_account(payment: Payment, bank: str) -> None:
         raise Refused(_("Choose a bank."), "bank")
     if payment.method != VIRTUAL_ACCOUNT or payment.status not in (CREATED, PENDING) or attempts.open_of(payment):
         return
-    attempts.prepare(payment, "issue", calling.request_of(payment, bank=bank, due_at=due(order).isoformat()))
+    attempts.prepare(payment, "issue", calling.request_of(payment, bank=bank, due_at=due(order.event_id).isoformat()))
 
 
 def checkout(payment: Payment, success_url: str, fail_url: str) -> CheckoutInstruction:

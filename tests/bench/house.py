@@ -72,6 +72,12 @@ class House:
         """Of `web`, `worker` or `sandbox`, with everything they have started."""
         return marked(f"{self.folder}:{name}")
 
+    def cpu(self) -> dict[str, float]:
+        """Seconds of processor time so far, by who used them; the load generator is "bench"."""
+        pids = {name: self.processes(name) for name in ("web", "worker", "sandbox")}
+        pids |= {"postgres": self.database._orphans(), "bench": [os.getpid()]}
+        return {name: sum(map(used, each)) for name, each in pids.items()}
+
     def command(self, *arguments: str) -> subprocess.CompletedProcess:
         """`flask …`, or a module, in the installation's environment."""
         environment = {name: value for name, value in os.environ.items() if name not in OURS}
@@ -98,6 +104,14 @@ class House:
 
     def last_words(self, name: str) -> str:
         return last_words(self.folder / "log" / f"{name}.log")
+
+
+def used(pid: int) -> float:
+    """Seconds of a process and of the children it has seen end."""
+    with suppress(OSError):
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        return sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
+    return 0.0
 
 
 def free_ports() -> int:

@@ -1,4 +1,5 @@
 """Complete registrations, sixteen visitors at a time: event page, form, five answers, POST, (payment,) confirmation."""
+import os
 import threading
 import time
 from collections import Counter
@@ -30,11 +31,13 @@ def card(house, short: bool) -> list[Figure]:
 def run(house, short: bool, kind: str) -> list[Figure]:
     program, method, ending, least = KINDS[kind]
     house.settle()
-    errors_before = len(house.errors())
+    errors_before, before = len(house.errors()), house.cpu()
     load = Load(house.port, program, method, ending)
     load.run(8 if short else 60)
     waiting = house.waiting()
+    during = spent(house, before)
     letters = house.settle(LETTERS_WITHIN * 3)
+    whole = spent(house, before)
     failures = sum(load.failures.values())
     for what, count in load.failures.most_common(5):
         print(f"    {count} × {what}")
@@ -49,8 +52,15 @@ def run(house, short: bool, kind: str) -> list[Figure]:
                note=", ".join(f"{name} {seconds * 1e3:.0f}" for seconds, name in slowest)),
         Figure("  journeys that failed", failures, "", 0, hard=True),
         Figure("  last letter and ticket after the last registration", letters, "s", LETTERS_WITHIN, note=f"{waiting} were waiting"),
+        Figure("  processor time of one, all together", sum(whole.values()) / max(load.done, 1) * 1e3, "ms",
+               note=", ".join(f"{name} {seconds / max(load.done, 1) * 1e3:.0f}" for name, seconds in whole.items())
+               + f"; busy {sum(during.values()) / load.seconds:.1f} of {os.cpu_count()} cores"),
         Figure("  letters that failed", house.waiting(), "", 0, hard=not short),
     ]
+
+
+def spent(house, before: dict[str, float]) -> dict[str, float]:
+    return {name: seconds - before[name] for name, seconds in house.cpu().items()}
 
 
 class Load:

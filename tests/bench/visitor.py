@@ -3,6 +3,7 @@
 It shares the machine with what it measures, so it does no more than it must (about 0.1 ms a request).
 """
 import html
+import json
 import re
 import secrets
 import socket
@@ -12,6 +13,10 @@ from urllib.parse import urlencode, urlsplit
 FIELD = re.compile(r'<input type="hidden" name="([^"]+)"(?: id="[^"]*")? value="([^"]*)"')
 PARAMETERS = re.compile(r'<script type="application/json" id="payment-params">(.*?)</script>', re.S)
 REGISTRATION = re.compile(r'data-registration="([^"]+)"[^>]*data-status="([^"]+)"')
+
+
+CHECKING = 2.0
+"""Seconds after which the page that says "checking" asks again."""
 
 
 class Unexpected(Exception):
@@ -146,8 +151,6 @@ def register(visitor: Visitor, path: str, program: str, method: str) -> str:
 
 def pay(visitor: Visitor, path: str) -> Answer:
     """Through the gateway's window, which is a page of the sandbox, and back."""
-    import json
-
     page = expect(visitor.get(path, "payment page"), 200)
     params = json.loads(html.unescape(PARAMETERS.search(page.text)[1]))
     sandbox = Visitor(visitor.port + 1)
@@ -156,14 +159,21 @@ def pay(visitor: Visitor, path: str) -> Answer:
     back = expect(sandbox.post(window.headers["location"] + "/approve", {}, "approve"), 303)
     sandbox.close()
     visitor.took.setdefault("gateway's window", []).append(sum(sum(times) for times in sandbox.took.values()))
-    parts = urlsplit(back.headers["location"])
-    answer = visitor.get(f"{parts.path}?{parts.query}", "return")
-    for _ in range(20):  # the page that says "checking" asks again by itself
-        if answer.status == 303:
+    return come_back(visitor, back.headers["location"])
+
+
+def come_back(visitor: Visitor, location: str) -> Answer:
+    """To the page that knows how it went; while it says "checking" it is asked again, as it asks for itself."""
+    name = "return"
+    for _ in range(20):
+        parts = urlsplit(location)
+        answer = visitor.get(f"{parts.path}?{parts.query}", name)
+        if answer.status == 200:
+            time.sleep(CHECKING)
+        elif (location := expect(answer, 303).headers["location"]).endswith("/registration/success"):
             return answer
-        time.sleep(0.5)
-        answer = visitor.get(f"{parts.path}?{parts.query}", "return, again")
-    raise Unexpected(f"the payment stays unknown: {answer.status}")
+        name = "return, checking"
+    raise Unexpected("the payment stays unknown")
 
 
 def confirmed(visitor: Visitor, location: str) -> str:
