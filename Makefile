@@ -2,10 +2,11 @@
 SHELL := /bin/bash
 PYTHON := .venv/bin/python
 ARGS ?=
+KOREAN := eventapp/translations/ko/LC_MESSAGES/messages.po
 # Where it is set, every process compiles some thousand modules again, for 2 s each.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: run test test-servers bench pictures lint check clean environment
+.PHONY: run test test-servers bench pictures translations lint check clean environment
 
 run: environment ## everything on this machine, until Ctrl-C: PORT=8000 make run
 	@.ci/packages pdf || echo "Until then everything works but the PDF tickets."
@@ -26,6 +27,13 @@ bench: environment ## figures and ratios: make bench SHORT=1
 pictures: environment ## every page in both languages, light and dark, phone and desk, with a contact sheet
 	@.ci/browser
 	@$(PYTHON) -m tests.pictures $(ARGS)
+
+translations: environment ## the Korean catalogue brought up to date; prints what is missing in it
+	@mkdir -p build
+	@.venv/bin/pybabel -q extract -F babel.cfg -k _l --no-location --sort-output --no-wrap -o build/messages.pot eventapp
+	@.venv/bin/pybabel -q update -i build/messages.pot -o $(KOREAN) -l ko --no-wrap --no-fuzzy-matching --ignore-obsolete \
+		--ignore-pot-creation-date
+	@! grep -n -B2 '^msgstr\(\[0\]\)\? ""$$' $(KOREAN) | tail -n +6 | grep .
 
 lint check: environment ## the style of the code
 	@.venv/bin/ruff check .
