@@ -3,16 +3,16 @@
 A job is three lines: fetch, look, call the domain. It runs inside its organisation (`eventapp/outbox.py`), may run twice,
 and is known by its function's name; those that begin with `gateway_` have threads of their own.
 """
-from eventapp.domain import accounts, calling, housekeeping, noticing, paying, ticketing
+from eventapp.domain import accounts, calling, housekeeping, noticing, paying, ticketing, uploading
 from eventapp.extensions import db
-from eventapp.models import Order, Payment, PaymentAttempt, Refund, Registration, User, WebhookEvent
+from eventapp.models import Order, Payment, PaymentAttempt, Refund, Registration, Upload, User, WebhookEvent
 from eventapp.outbox import job
 from eventapp.tenancy import each_organization
 
 
 def timetable(settings) -> dict[str, int]:
     """Seconds from one time to the next. These run outside of any organisation."""
-    return {"expire_overdue": 60, "reconcile_payments": settings.reconcile_seconds, "purge": 600}
+    return {"expire_overdue": 60, "reconcile_payments": settings.reconcile_seconds, "purge": 600, "sweep_uploads": 3600}
 
 
 # -- the timetable's own -------------------------------------------------------------------------
@@ -34,6 +34,13 @@ def reconcile_payments():
 @job
 def purge():
     housekeeping.purge()
+
+
+@job
+def sweep_uploads():
+    """Files of forms that were never sent."""
+    for _ in each_organization():
+        uploading.sweep()
 
 
 # -- money -----------------------------------------------------------------------------------------
@@ -113,6 +120,13 @@ def mail_payment_refunded(refund_id):
 @job
 def mail_late_payment_refunded(refund_id):
     ticketing.mail_refunded(db.session.get(Refund, refund_id), "late_payment_refunded")
+
+
+# -- files ---------------------------------------------------------------------------------------
+
+@job
+def store_upload(upload_id):
+    uploading.store(db.session.get(Upload, upload_id))
 
 
 # -- letters about accounts ----------------------------------------------------------------------

@@ -40,6 +40,10 @@ class Settings:
     smtp_url: str = ""
     from_email: str = ""
     sentry_dsn: str = ""
+    s3_bucket: str = ""
+    s3_endpoint_url: str = ""
+    s3_access_key: str = ""
+    s3_secret_key: str = ""
     trusted_hops: int = 0
     rate_limit_scale: float = 1.0
     hold_minutes: int = 15
@@ -130,13 +134,14 @@ def read(environ=os.environ) -> Settings:
     take("APP_ENV", str, lambda v: v in ("development", "production"))
     take("PORT", int, lambda v: 0 < v < 65535)
     take("PLATFORM_HOST", str.lower, lambda v: "/" not in v and ":" not in v)
-    for name in ("SECRET_KEY", "ENCRYPTION_KEY", "TOSS_CLIENT_KEY", "TOSS_SECRET_KEY", "FROM_EMAIL", "SENTRY_DSN"):
+    for name in ("SECRET_KEY", "ENCRYPTION_KEY", "TOSS_CLIENT_KEY", "TOSS_SECRET_KEY", "FROM_EMAIL", "SENTRY_DSN", "S3_BUCKET", "S3_ACCESS_KEY",
+                 "S3_SECRET_KEY"):
         take(name)
     for name in ("DATABASE_URL", "QUEUE_DATABASE_URL"):
         take(name, str, lambda v: v.startswith(("postgres://", "postgresql://", "postgresql+psycopg://")))
     take("REDIS_URL", str, lambda v: v.startswith(("redis://", "rediss://", "unix://")))
     take("SMTP_URL", str, lambda v: v.startswith(("smtp://", "smtps://")))
-    for name in ("TOSS_API_URL", "TOSS_SDK_URL"):
+    for name in ("TOSS_API_URL", "TOSS_SDK_URL", "S3_ENDPOINT_URL"):
         take(name, lambda v: v.rstrip("/"), lambda v: v.startswith(("https://", "http://")))
     take("TRUSTED_HOPS", int, lambda v: 0 <= v < 10)
     take("RATE_LIMIT_SCALE", float, lambda v: v >= 0)

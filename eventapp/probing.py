@@ -15,7 +15,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from eventapp import clock
+from eventapp import clock, storage
 from eventapp.config import Settings
 from eventapp.extensions import db
 from eventapp.models import Probe
@@ -80,6 +80,9 @@ def ask_email(settings: Settings) -> dict:
 
 
 def ask_storage(settings: Settings) -> dict:
+    if settings.s3_bucket:
+        storage.connect(settings).look()
+        return {"mode": "bucket"}
     folder = settings.var / "files"
     folder.mkdir(parents=True, exist_ok=True)
     write_something(folder)

@@ -1,15 +1,15 @@
 """Files: a local folder by default, an S3 bucket in production. Every key begins with its organisation.
 
-    files = storage.connect(folder, secret)   or   storage.connect(folder, secret, bucket="…", endpoint="…", …)
-    files.put(storage.key(org.id, "covers", "a1b2.webp"), content, "image/webp")
+    files = storage.connect(settings)
+    files.put(storage.key(org_id, "uploads", "a1b2.pdf"), content, "application/pdf")
 """
 import os
 import re
 import secrets
-import time
+from functools import cache
 from pathlib import Path
 
-from itsdangerous import BadSignature, URLSafeSerializer
+from eventapp.config import Settings
 
 KEY = re.compile(r"org/[0-9]+(/[A-Za-z0-9_][A-Za-z0-9._-]{0,127})+")
 
@@ -42,17 +42,18 @@ def write(path: Path, content: bytes) -> None:
         temporary.unlink(missing_ok=True)
 
 
-def connect(folder: Path, secret: str, bucket: str = "", endpoint: str = "", access_key: str = "",
-            secret_key: str = "") -> "Folder | Bucket":
-    return Bucket(bucket, endpoint, access_key, secret_key) if bucket else Folder(folder, secret)
+@cache
+def connect(settings: Settings) -> "Folder | Bucket":
+    if not settings.s3_bucket:
+        return Folder(settings.var / "files")
+    return Bucket(settings.s3_bucket, settings.s3_endpoint_url, settings.s3_access_key, settings.s3_secret_key)
 
 
 class Folder:
-    """The embedded default. `url` is a path of ours, `/files/<token>`, good until its time is over."""
+    """The embedded default."""
 
-    def __init__(self, root: Path, secret: str):
+    def __init__(self, root: Path):
         self.root = root.resolve()
-        self.signer = URLSafeSerializer(secret, salt="storage")
 
     def put(self, key: str, content: bytes, content_type: str) -> None:
         path = self._path(key)
@@ -68,23 +69,12 @@ class Folder:
     def delete(self, key: str) -> None:
         self._path(key).unlink(missing_ok=True)
 
-    def url(self, key: str, seconds: int) -> str:
-        return "/files/" + self.signer.dumps([key, int(time.time()) + seconds])
-
-    def key_of(self, token: str) -> str | None:
-        """The key a link of `url` is for, while it is good."""
-        try:
-            key, until = self.signer.loads(token)
-        except BadSignature:
-            return None
-        return key if time.time() < until else None
-
     def _path(self, key: str) -> Path:
         return self.root / _checked(key)
 
 
 class Bucket:
-    """S3 or what speaks like it; links are the store's own, signed, and download rather than show."""
+    """S3 or what speaks like it."""
 
     def __init__(self, bucket: str, endpoint: str, access_key: str, secret_key: str):
         import boto3  # half a second that only those pay who have a bucket
@@ -94,6 +84,10 @@ class Bucket:
         self.client = boto3.client("s3", endpoint_url=endpoint or None, aws_access_key_id=access_key or None,
                                    aws_secret_access_key=secret_key or None,
                                    config=Config(connect_timeout=5, read_timeout=30, retries={"max_attempts": 3}))
+
+    def look(self) -> None:
+        """Raises when the bucket is out of reach."""
+        self.client.head_bucket(Bucket=self.bucket)
 
     def put(self, key: str, content: bytes, content_type: str) -> None:
         self.client.put_object(Bucket=self.bucket, Key=_checked(key), Body=content, ContentType=content_type)
@@ -106,7 +100,3 @@ class Bucket:
 
     def delete(self, key: str) -> None:
         self.client.delete_object(Bucket=self.bucket, Key=_checked(key))
-
-    def url(self, key: str, seconds: int) -> str:
-        return self.client.generate_presigned_url("get_object", ExpiresIn=seconds, Params={
-            "Bucket": self.bucket, "Key": key, "ResponseContentDisposition": "attachment"})

@@ -1,6 +1,6 @@
 """The event's own questions: which are asked, and whether an answer will do."""
 from eventapp.languages import _
-from eventapp.models.form import LONG_TEXT, MULTIPLE_CHOICE, NUMBER, SINGLE_CHOICE, TEXT
+from eventapp.models.form import FILE, LONG_TEXT, MULTIPLE_CHOICE, NUMBER, SINGLE_CHOICE, TEXT
 
 LONGEST = {TEXT: 300, LONG_TEXT: 5000}
 
@@ -79,4 +79,12 @@ def _multiple(field, values):
     return [option["value"] for option in field["options"] if option["value"] in values]
 
 
-CHECKS = {TEXT: _text, LONG_TEXT: _text, NUMBER: _number, SINGLE_CHOICE: _single, MULTIPLE_CHOICE: _multiple}
+def _file(field, values):
+    """`upload:<id>:<name>`, made by us when the file came in; whatever else is written there is none."""
+    word, identity, name = (values[0].split(":", 2) + ["", ""])[:3]
+    if word != "upload" or not identity.isdigit():
+        raise ValueError(_("Send the file again."))
+    return {"upload": int(identity), "name": name}
+
+
+CHECKS = {FILE: _file, TEXT: _text, LONG_TEXT: _text, NUMBER: _number, SINGLE_CHOICE: _single, MULTIPLE_CHOICE: _multiple}

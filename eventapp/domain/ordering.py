@@ -10,12 +10,12 @@ from sqlalchemy.orm import selectinload
 
 from eventapp import audit, clock
 from eventapp.config import Settings
-from eventapp.domain import Refused, RefusedFields, asking, ledger, paying, pricing, registering
+from eventapp.domain import Refused, RefusedFields, asking, ledger, paying, pricing, registering, uploading
 from eventapp.extensions import db
 from eventapp.languages import _, localized
 from eventapp.models import Consent, Event, FormVersion, LineItem, Order, Participation, Program, Quota, QuotaProgram, Registration, Status
 from eventapp.models.account import normal_email
-from eventapp.outbox import later
+from eventapp.outbox import later, together
 
 OPEN_PER_BROWSER, OPEN_PER_EMAIL = 3, 5
 EMAIL = re.compile(r"^[^@\s<>\"',;:()\[\]\\]{1,64}@(?:[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)+[A-Za-z]{2,24}$")
@@ -243,7 +243,8 @@ def _write(offer: Offer, submission: Submission, settings: Settings) -> Order:
     order = Order(event_id=event.id, submission=submission.id, name=buyer.name.strip(), email=normal_email(buyer.email),
                   phone=phone_number(buyer.phone) or "" if buyer.phone else "", locale=submission.locale, currency=event.currency,
                   total=total, method=submission.method if total else "free", answers=answers, form_version=offer.form.version,
-                  user_id=submission.user_id, browser=submission.browser)
+                  user_id=submission.user_id, browser=submission.browser,
+                  hold_until=paying.first_hold(event.id, submission.method) if status == Status.PENDING_PAYMENT else None)
     db.session.add(order)
     db.session.flush()
     if status in (Status.PENDING_PAYMENT, Status.CONFIRMED):
@@ -251,13 +252,17 @@ def _write(offer: Offer, submission: Submission, settings: Settings) -> Order:
     registrations = _write_registrations(offer, submission, order, status, at)
     _write_line_items(registrations, sold)
     _write_consents(offer, submission, registrations)
+    files = [identity for given in [answers, *(one.answers for one in registrations)] for identity in uploading.ids_in(given)]
+    if files:
+        uploading.belong_to(order, files)
     if submission.user_id:
         db.session.add(Participation(user_id=submission.user_id, org_id=order.org_id, order_id=order.id))
     audit.record("order.placed", order, by=audit.Actor("buyer", order.id),
                  after={"total": total, "method": order.method, "participants": len(sold), "status": status})
     if status == Status.PENDING_PAYMENT:
         ledger.charge(order)
-        paying.begin(order, order.method)
+        with together():
+            paying.begin(order, order.method, total)
     elif status == Status.CONFIRMED:
         later("mail_order_confirmed", order, key="1")
     else:
@@ -320,18 +325,20 @@ def _write_registrations(offer: Offer, submission: Submission, order: Order, sta
 
 
 def _write_line_items(registrations, sold) -> None:
-    db.session.execute(insert(LineItem).values([
+    rows = [
         {"registration_id": registration.id, "program_id": line.program.id, "name": line.program.name,
          "tier": {"name": line.tier.get("name") or {}}, "quantity": line.quantity, "unit_price": line.unit_price,
          "created_at": clock.now()}
-        for registration, lines in zip(registrations, sold, strict=True) for line in lines]))
+        for registration, lines in zip(registrations, sold, strict=True) for line in lines]
+    db.session.execute(insert(LineItem).values(rows if len(rows) > 1 else rows[0]))
 
 
 def _write_consents(offer: Offer, submission: Submission, registrations) -> None:
     if not offer.form.consents:
         return
-    db.session.execute(insert(Consent).values([
+    rows = [
         {"registration_id": registration.id, "key": consent["key"], "purpose": consent.get("purpose", consent["key"]),
          "version": str(consent.get("version", offer.form.version)), "given": consent["key"] in submission.consents,
          "text_hash": sha256(localized(consent["text"], submission.locale).encode()).hexdigest(), "created_at": clock.now()}
-        for registration in registrations for consent in offer.form.consents]))
+        for registration in registrations for consent in offer.form.consents]
+    db.session.execute(insert(Consent).values(rows if len(rows) > 1 else rows[0]))

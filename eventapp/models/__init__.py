@@ -13,11 +13,12 @@ from eventapp.models.payment import GatewayAccount, LedgerEntry, Payment, Paymen
 from eventapp.models.plan import Plan
 from eventapp.models.program import Program, Quota, QuotaProgram
 from eventapp.models.registration import Consent, LineItem, Registration, Status
+from eventapp.models.upload import Upload
 
 __all__ = [
     "AccountToken", "AuditLog", "AuditValues", "Base", "CheckIn", "Consent", "CustomDomain", "Directory", "EmailMessage",
     "Event", "EventDirectory", "EventSession", "FormVersion", "GatewayAccount", "LedgerEntry", "LineItem", "Membership",
     "Order", "Organization", "OutboxItem", "Participation", "Payment", "PaymentAttempt", "PaymentRoute", "PeriodicRun", "Plan",
-    "Probe", "Program", "Quota", "QuotaProgram", "RateLimit", "Refund", "Registration", "SignIn", "Status", "Tenant", "User",
+    "Probe", "Program", "Quota", "QuotaProgram", "RateLimit", "Refund", "Registration", "SignIn", "Status", "Tenant", "Upload", "User",
     "WebhookEvent",
 ]

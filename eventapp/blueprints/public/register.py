@@ -8,11 +8,12 @@ from flask_login import current_user
 from eventapp.blueprints.public import showing
 from eventapp.blueprints.public.event import event_or_404
 from eventapp.blueprints.public.organization import branding
-from eventapp.domain import Refused, RefusedFields, ordering, pricing
+from eventapp.domain import Refused, RefusedFields, ordering, pricing, uploading
 from eventapp.domain.ordering import Participant, Submission
 from eventapp.languages import _
+from eventapp.models.form import FILE
 from eventapp.permissions import PUBLIC, requires
-from eventapp.unit_of_work import undo
+from eventapp.unit_of_work import checkpoint, undo
 from eventapp.web import order_cookie
 from eventapp.web.pages import page
 from eventapp.web.urls import read_signed, sign
@@ -25,15 +26,18 @@ AT_MOST = 60
 @requires(PUBLIC)
 def show(event):
     event = event_or_404(event)
-    offer = ordering.offer(event, with_places=True)
+    intent = next((name for name in ("requote", "paste_rows", "add", "remove") if name in request.form), "submit")
+    offer = ordering.offer(event, with_places=request.method == "GET" or intent != "submit")
     if request.method == "GET":
         return form_page(event, offer, first_view(event, offer))
     submission = read_submission(event)
-    intent = next((name for name in ("requote", "paste_rows", "add", "remove") if name in request.form), "submit")
+    wrong_files = receive_files(offer, submission)
     if intent != "submit":
         return form_page(event, offer, INTENTS[intent](event, offer, submission))
     try:
         check_quote(offer, submission)
+        if wrong_files:
+            raise RefusedFields(wrong_files | ordering.check(offer, submission))
         order = ordering.place(offer, submission, current_app.config["SETTINGS"])
     except RefusedFields as refused:
         undo()
@@ -60,7 +64,8 @@ def form_page(event, offer, submission: Submission, errors=None, status: int = 2
         state=showing.state(offer, sales), people=people(submission), order_answers=submission.answers, consents=submission.consents,
         method=submission.method, methods=ordering.methods(event), lines=showing.quote_lines(sold), total=total,
         quote=sign("quote", [chosen_hash(submission), total]), errors=errors or {}, submission=submission.id,
-        fingerprint=pricing.fingerprint(offer.programs, offer.at), needs_approval=event.approval == "before_payment")
+        fingerprint=pricing.fingerprint(offer.programs, offer.at), needs_approval=event.approval == "before_payment",
+        takes_files=any(field["type"] == FILE for field in offer.form.fields))
 
 
 def people(submission: Submission) -> list[dict]:
@@ -118,6 +123,43 @@ def read_participant(prefix: str) -> Participant:
 
 def read_answers(prefix: str) -> dict[str, list[str]]:
     return {name.removeprefix(prefix): request.form.getlist(name) for name in request.form if name.startswith(prefix)}
+
+
+# -- files -----------------------------------------------------------------------------------------
+
+def receive_files(offer, submission: Submission) -> dict[str, str]:
+    """Take in the files of this form; what is wrong with them, by field. A file that came in stays, whatever else is wrong
+    with the form: the answer is then a reference that only we can make."""
+    wrong = {}
+    places = [("order-field-", field, submission.answers) for field in offer.order_fields]
+    places += [(f"{one['prefix']}field-", field, one["value"].answers) for one in people(submission) for field in offer.fields]
+    for prefix, field, answers in places:
+        if field["type"] == FILE:
+            name, key = prefix + field["key"], field["key"]
+            file = request.files.get(name)
+            try:
+                answers[key] = [take(file)] if file and file.filename else [known(text) for text in answers.get(key, []) if text]
+            except Refused as refused:
+                wrong[name] = refused.sentence
+    if request.files:
+        checkpoint()  # a form that is refused for something else keeps its files
+    return wrong
+
+
+def take(file) -> str:
+    upload = uploading.receive(file.filename, file.read(uploading.LARGEST + 1))
+    return f"upload:{upload.id}:{upload.name}"
+
+
+def known(text: str) -> str:
+    """The answer that a signed reference of this organisation stands for; anything else is no file."""
+    return read_signed(f"upload {g.org.id}", text) or ""
+
+
+@bp.app_template_filter()
+def file_reference(answer: str) -> str:
+    """For the form that is shown again."""
+    return sign(f"upload {g.org.id}", answer)
 
 
 def browser() -> str:
