@@ -1,0 +1,111 @@
+"""`python -m tests.pictures [--out pictures] [--docs] [names…]`: every page, or those whose names begin so."""
+import argparse
+import logging
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from eventapp import config, create_app, release
+from eventapp.supervisor.postgres import EmbeddedPostgres
+from tests.pictures import camera, sheets
+from tests.pictures.scenes import scenes
+from tests.pictures.stage import stage, tickets
+
+LOCALES = ("ko", "en")
+DOCS = {"event": "event-fold-en-1280-light.png", "register": "register-filled-en-390-light.png"}
+"""Pictures that are kept in `docs/pictures/`."""
+
+
+def main() -> int:
+    options = argparse.ArgumentParser(prog="make pictures", description=__doc__)
+    options.add_argument("--out", type=Path, default=Path("pictures"))
+    options.add_argument("--docs", action="store_true", help="also renew those of docs/pictures")
+    options.add_argument("names", nargs="*")
+    chosen = options.parse_args()
+    began = time.monotonic()
+    folder = Path(tempfile.mkdtemp(prefix="eventapp-pictures-", dir="/dev/shm" if os.path.isdir("/dev/shm") else None))
+    folder.chmod(0o755)
+    database = EmbeddedPostgres(folder / "postgres", durable=False)
+    try:
+        with stage(application(database.start(), folder / "var")) as made:
+            print(f"The stage is set after {time.monotonic() - began:.0f} s: {made.url}", flush=True)
+            pictures, complaints = take(made, chosen.out, chosen.names, folder)
+    finally:
+        database.stop()
+        shutil.rmtree(folder, ignore_errors=True)
+    series = sheets.contact_sheets(chosen.out, pictures)
+    sheets.index(chosen.out, pictures, series, complaints)
+    if chosen.docs:
+        keep(chosen.out)
+    print(*complaints, sep="\n")
+    print(f"{len(pictures)} pictures, {len(series)} contact sheets, {time.monotonic() - began:.0f} s: {chosen.out / 'index.html'}")
+    return 1 if complaints else 0
+
+
+def application(database_url: str, var: Path):
+    var.mkdir(parents=True)
+    settings = config.Settings(secret_key="k" * 40, encryption_key="e" * 40, database_url=database_url, var=var,
+                               roles="eventapp_pictures", from_email="tickets@events.example",
+                               platform_hosts=frozenset({"localhost", "127.0.0.1"}))
+    app = create_app(settings)
+    import tasks  # noqa: F401  (registers the jobs)
+    logging.getLogger("eventapp").setLevel(logging.WARNING)
+    with app.app_context():
+        release.release(settings)
+    return app
+
+
+def take(made, out: Path, names: list[str], folder: Path):
+    """Each language has a browser of its own, at the same time."""
+    out.mkdir(parents=True, exist_ok=True)
+    for old in out.glob("*.png") if not names else ():
+        old.unlink()
+
+    def walk(locale: str):
+        taken, place = {}, folder / f"browser-{locale}"
+        place.mkdir()
+        with camera.browser(place) as chromium:
+            visits = camera.Visits(chromium, made, locale)
+            for scene in scenes(made, locale):
+                if names and not scene.name.startswith(tuple(names)):
+                    continue
+                page = visits.open(scene)
+                for width, theme in camera.looks(page):
+                    path = out / f"{scene.name}-{locale}-{width}-{theme}.png"
+                    camera.photograph(page, scene, path)
+                    taken[scene.name, locale, width, theme] = path
+                page.close()
+        if not names or any(name.startswith("ticket") for name in names):
+            taken["ticket", locale, 390, "light"] = ticket(out, locale)
+        return taken, visits.complaints
+
+    with ThreadPoolExecutor(len(LOCALES)) as pool:
+        walks = list(pool.map(walk, LOCALES))
+    return walks[0][0] | walks[1][0], walks[0][1] + walks[1][1]
+
+
+def ticket(out: Path, locale: str) -> Path:
+    """The first page of the PDF."""
+    path = out / f"ticket-{locale}-390-light.png"
+    command = ["pdftoppm", "-png", "-r", "120", "-f", "1", "-singlefile", "-", str(path.with_suffix(""))]
+    subprocess.run(command, input=tickets(locale), check=True)
+    return path
+
+
+def keep(out: Path) -> None:
+    from PIL import Image
+
+    for name, source in DOCS.items():
+        target = config.ROOT / "docs/pictures" / f"{name}.png"
+        target.parent.mkdir(exist_ok=True)
+        with Image.open(out / source) as picture:
+            picture.convert("RGB").quantize(200, dither=Image.Dither.NONE).save(target, optimize=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
