@@ -65,6 +65,10 @@ class Document(HTMLParser):
 class Client(FlaskClient):
     """Sends the Origin a browser would, carries the csrf token of its session, and checks every whole page it gets."""
 
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.environ_base["HTTP_ACCEPT_LANGUAGE"] = "en"
+
     def open(self, *args, **kwargs):
         # A context of its own, or the request would find what the test, or the request before, has left in `g`.
         with self.application.app_context():
