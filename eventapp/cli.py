@@ -6,7 +6,7 @@ import click
 
 
 def init_app(app) -> None:
-    for command in (release, worker, demo, check):
+    for command in (release, worker, demo, check, routes_json, where, faults):
         app.cli.add_command(command)
 
 
@@ -65,3 +65,34 @@ def check(as_json):
     click.echo(json.dumps(checks.as_json(answers), default=str, ensure_ascii=False) if as_json else checks.as_text(answers))
     if not all(answer.ok for answer in answers):
         sys.exit(1)
+
+
+@click.command("routes-json")
+def routes_json():
+    """Every route with its methods, its permission and who may come."""
+    from flask import current_app
+
+    from eventapp import maps
+
+    click.echo(json.dumps(maps.routes(current_app), indent=1))
+
+
+@click.command()
+@click.argument("url")
+def where(url):
+    """What answers at an address: view, permission, template, rule, test."""
+    from flask import current_app
+
+    from eventapp import maps
+
+    click.echo("\n".join(maps.where(current_app, url)))
+
+
+@click.command()
+def faults():
+    """The points where the program can be told to fail (FAULTS), and the guards that can be taken away (GUARDS_OFF)."""
+    import tasks  # noqa: F401 - whatever has a point is loaded now
+    from eventapp import faults as known
+
+    click.echo("\n".join(["Fault points:", *(f"  {name}" for name in known.points()), "",
+                          "Guards:", *(f"  {name}" for name in known.guards())]))

@@ -39,6 +39,7 @@ class NotYet(Exception):
 def job(function):
     """Registers a job under its function's name. Jobs whose name begins with `gateway_` have workers of their own."""
     JOBS[function.__name__] = function
+    faults.register(f"outbox.{function.__name__}.before", f"outbox.{function.__name__}.after")
     return function
 
 

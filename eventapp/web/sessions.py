@@ -3,9 +3,10 @@ from flask import abort, current_app, request
 from flask.sessions import SecureCookieSessionInterface
 
 from eventapp.extensions import csrf
-from eventapp.faults import guard_off
+from eventapp.faults import guard_off, register_guard
 from eventapp.permissions import MACHINE
 
+register_guard("origin", "csrf")
 SAFE = {"GET", "HEAD", "OPTIONS"}
 
 
