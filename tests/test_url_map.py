@@ -1,4 +1,5 @@
 """The whole map of addresses × everybody: each answer as the role matrix says; and what the database says by itself."""
+
 import re
 
 import pytest
@@ -21,22 +22,57 @@ EVERYBODY = ["", "participant@seoul-ubf.example", "operator@example.com", *STAFF
 
 # design.md §7, written out again: a change of the matrix has to be meant.
 OWNERS = {
-    "admin.enter", "organization.read", "organization.update", "events.create", "events.read", "events.update", "events.delete",
-    "registrations.read", "registrations.approve", "registrations.create", "registrations.edit", "registrations.cancel",
-    "registrations.message", "registrations.check_in", "registrations.export", "registrations.refund", "payments.read",
-    "payments.mark_received", "gateway_accounts.manage", "emails.manage", "analytics.read", "team.read", "team.manage",
-    "billing.manage", "domain.manage", "audit.read"}
-NOT_ADMINS = {"organization.update", "events.delete", "registrations.export", "registrations.refund", "gateway_accounts.manage",
-              "team.manage", "billing.manage", "domain.manage", "audit.read"}
+    "admin.enter",
+    "organization.read",
+    "organization.update",
+    "events.create",
+    "events.read",
+    "events.update",
+    "events.delete",
+    "registrations.read",
+    "registrations.approve",
+    "registrations.create",
+    "registrations.edit",
+    "registrations.cancel",
+    "registrations.message",
+    "registrations.check_in",
+    "registrations.export",
+    "registrations.refund",
+    "payments.read",
+    "payments.mark_received",
+    "gateway_accounts.manage",
+    "emails.manage",
+    "analytics.read",
+    "team.read",
+    "team.manage",
+    "billing.manage",
+    "domain.manage",
+    "audit.read",
+}
+NOT_ADMINS = {
+    "organization.update",
+    "events.delete",
+    "registrations.export",
+    "registrations.refund",
+    "gateway_accounts.manage",
+    "team.manage",
+    "billing.manage",
+    "domain.manage",
+    "audit.read",
+}
 
 
 def test_the_matrix_is_the_one_that_was_decided():
     assert {role: set(names) for role, names in MATRIX.items()} == {
-        "ORG_OWNER": OWNERS, "ORG_ADMIN": OWNERS - NOT_ADMINS, "ORG_CHECKIN": {"registrations.check_in"},
-        "ORG_STAFF": {"admin.enter", "events.read", "registrations.read", "registrations.check_in"}}
+        "ORG_OWNER": OWNERS,
+        "ORG_ADMIN": OWNERS - NOT_ADMINS,
+        "ORG_CHECKIN": {"registrations.check_in"},
+        "ORG_STAFF": {"admin.enter", "events.read", "registrations.read", "registrations.check_in"},
+    }
 
 
 # -- the walk ------------------------------------------------------------------------------------------
+
 
 def addresses(app):
     """(endpoint, permission, organisation or "", method, address) of every route, in both organisations."""
@@ -77,13 +113,16 @@ def answer(response):
 @pytest.fixture
 def walls(app, monkeypatch):
     """Every view is one that says it was reached, so that what is in front of it is seen by itself."""
+
     def build():
         for endpoint, view in list(app.view_functions.items()):
+
             def reached(_endpoint=endpoint, **_values):
                 return _endpoint, REACHED
 
             reached.permission = view.permission
             monkeypatch.setitem(app.view_functions, endpoint, reached)
+
     return build
 
 
@@ -95,8 +134,12 @@ def browsers(app, sign_in):
 
 
 def ask(browser, method, path, token="", origin="http://localhost", **headers):
-    return browser.open(path, method=method, data={"csrf_token": token} if method != "GET" else None,
-                        headers={"Origin": origin, **headers} if method != "GET" else headers)
+    return browser.open(
+        path,
+        method=method,
+        data={"csrf_token": token} if method != "GET" else None,
+        headers={"Origin": origin, **headers} if method != "GET" else headers,
+    )
 
 
 def test_every_address_answers_everybody_as_the_matrix_says(app, browsers, walls):
@@ -107,7 +150,9 @@ def test_every_address_answers_everybody_as_the_matrix_says(app, browsers, walls
             response = ask(browser, method, path, token)
             wanted, got = expected(permission, slug, who), answer(response)
             if got != wanted or (got == REACHED and response.text != endpoint):
-                wrong.append((who or "nobody", method, path, permission, "wanted", wanted, "got", got, response.text[:40]))
+                wrong.append(
+                    (who or "nobody", method, path, permission, "wanted", wanted, "got", got, response.text[:40])
+                )
     assert wrong == []
 
 
@@ -117,7 +162,13 @@ def test_the_real_pages_agree(app, browsers):
     for endpoint, permission, slug, method, path in addresses(app):
         if method != "GET" or endpoint in ("api.health.health",):
             continue
-        for who in ("", "participant@seoul-ubf.example", "owner@seoul-ubf.example", "door@seoul-ubf.example", "operator@example.com"):
+        for who in (
+            "",
+            "participant@seoul-ubf.example",
+            "owner@seoul-ubf.example",
+            "door@seoul-ubf.example",
+            "operator@example.com",
+        ):
             browser, _token = browsers[who]
             wanted, got = expected(permission, slug, who), answer(ask(browser, "GET", path))
             fits = got not in (LOGIN, 403) and got < 500 if wanted == REACHED else got == wanted
@@ -134,23 +185,39 @@ def test_no_form_is_taken_without_its_token_or_from_elsewhere(app, browsers, wal
             continue
         for who in [who for who in EVERYBODY if expected(permission, slug, who) == REACHED][:1]:
             browser, token = browsers[who]
-            answers = [ask(browser, method, path), ask(browser, method, path, token[:-3] + "abc"),
-                       ask(browser, method, path, token, origin="http://seoul-ubf.localhost"),
-                       ask(browser, method, path, token, origin="null"), ask(browser, method, path, token, origin="https://localhost"),
-                       browser.open(path, method=method, data={"csrf_token": token})]
+            answers = [
+                ask(browser, method, path),
+                ask(browser, method, path, token[:-3] + "abc"),
+                ask(browser, method, path, token, origin="http://seoul-ubf.localhost"),
+                ask(browser, method, path, token, origin="null"),
+                ask(browser, method, path, token, origin="https://localhost"),
+                browser.open(path, method=method, data={"csrf_token": token}),
+            ]
             taken += [(who or "nobody", method, path, one.status_code) for one in answers if one.status_code != 400]
     assert taken == []
 
 
 def test_behind_the_wall_even_what_is_not_there_sends_to_log_in(client, seoul_owner):
-    paths = ("/seoul-ubf/admin/nothing", "/nowhere/admin", "/nowhere/admin/events/x", "/platform-admin/nothing", "/account/nothing")
+    paths = (
+        "/seoul-ubf/admin/nothing",
+        "/nowhere/admin",
+        "/nowhere/admin/events/x",
+        "/platform-admin/nothing",
+        "/account/nothing",
+    )
     assert {path: answer(client.get(path)) for path in paths} == dict.fromkeys(paths, LOGIN)
     assert {path: answer(seoul_owner.get(path)) for path in paths} == dict.fromkeys(paths, 404)
 
 
 def test_a_fragment_is_told_to_go_to_the_sign_in_page(client):
-    response = client.get("/seoul-ubf/admin", headers={"HX-Request": "true", "HX-Current-URL": "http://localhost/seoul-ubf/admin?q=1"})
-    assert (response.status_code, response.headers["HX-Redirect"], response.text) == (401, "/auth/login?next=/seoul-ubf/admin?q%3D1", "")
+    response = client.get(
+        "/seoul-ubf/admin", headers={"HX-Request": "true", "HX-Current-URL": "http://localhost/seoul-ubf/admin?q=1"}
+    )
+    assert (response.status_code, response.headers["HX-Redirect"], response.text) == (
+        401,
+        "/auth/login?next=/seoul-ubf/admin?q%3D1",
+        "",
+    )
 
 
 def test_on_an_organisations_own_host_the_wall_is_the_same(app, client, walls):
@@ -193,6 +260,7 @@ def test_a_right_given_by_name_opens_what_the_role_does_not(app, world):
 
 # -- foreign ids -----------------------------------------------------------------------------------------
 
+
 def plain(response) -> tuple:
     """Without what differs from one answer to the next."""
     body = re.sub(r'name="csrf_token" value="[^"]+"|\b[0-9a-f]{16}\b|\?[^"]*', "", response.text)
@@ -205,9 +273,17 @@ def busy(world):
     for tenant in (world.seoul, world.busan):
         with tenant.inside():
             event = tenant.event()
-            make.order(event, make.Participant("김하나", "hana@example.com", chosen={"free-day": 1}), method="free",
-                       user_id=world.user("participant@seoul-ubf.example").id)
-            make.order(event, make.Participant("이두리", "duri@example.com", chosen={"main-conference": 1}), method="manual_transfer")
+            make.order(
+                event,
+                make.Participant("김하나", "hana@example.com", chosen={"free-day": 1}),
+                method="free",
+                user_id=world.user("participant@seoul-ubf.example").id,
+            )
+            make.order(
+                event,
+                make.Participant("이두리", "duri@example.com", chosen={"main-conference": 1}),
+                method="manual_transfer",
+            )
             db.session.commit()
     return world
 
@@ -232,7 +308,12 @@ def test_a_foreign_thing_is_like_one_that_is_not_there(busy, participant, seoul_
         (client, "GET", "/seoul-ubf/meetup/calendar.ics", "/seoul-ubf/nothing/calendar.ics"),
         (seoul_owner, "GET", "/busan-meetup/admin", "/nowhere/admin"),
         (seoul_owner, "GET", "/platform-admin", "/nothing-at-all"),
-        (seoul_owner, "POST", f"/account/registrations/busan-meetup/{number}/cancel", "/account/registrations/busan-meetup/X/cancel"),
+        (
+            seoul_owner,
+            "POST",
+            f"/account/registrations/busan-meetup/{number}/cancel",
+            "/account/registrations/busan-meetup/X/cancel",
+        ),
         (participant, "POST", f"/account/sign-ins/{device}/revoke", "/account/sign-ins/987654321/revoke"),
     ]
     for browser, method, foreign, missing in pairs:
@@ -256,7 +337,16 @@ def test_without_any_filter_the_application_sees_its_own_rows_only(busy):
                 owners = set(db.session.scalars(text(f"SELECT org_id FROM {table}")))
                 assert owners <= {tenant.id}, table
                 seen |= {table} if owners else set()
-    assert {"orders", "registrations", "line_items", "payments", "ledger_entries", "events", "audit_log", "organizations"} <= seen
+    assert {
+        "orders",
+        "registrations",
+        "line_items",
+        "payments",
+        "ledger_entries",
+        "events",
+        "audit_log",
+        "organizations",
+    } <= seen
 
 
 def test_without_an_organisation_a_query_raises(busy):
@@ -274,29 +364,50 @@ def test_foreign_rows_can_neither_be_made_nor_changed(busy):
     for table in ("orders", "registrations", "events", "payments"):
         changed = db.session.execute(text(f"UPDATE {table} SET created_at = created_at WHERE org_id = :org"), busan)
         assert changed.rowcount == 0, table
-    for statement in ("UPDATE events SET org_id = :org", """
+    for statement in (
+        "UPDATE events SET org_id = :org",
+        """
             INSERT INTO audit_log (org_id, action, object_kind, object_id, actor_kind, address, request_id, created_at)
-            VALUES (:org, '', '', 1, 'system', '', '', now())"""):
+            VALUES (:org, '', '', 1, 'system', '', '', now())""",
+    ):
         with pytest.raises(ProgrammingError, match="row-level security"):
             db.session.execute(text(statement), busan)
         db.session.rollback()
 
 
 def test_every_table_of_an_organisation_has_a_forced_policy(busy):
-    rows = db.session.execute(text("""
+    rows = db.session.execute(
+        text("""
         SELECT c.relname, c.relrowsecurity AND c.relforcerowsecurity AS guarded,
                EXISTS (SELECT 1 FROM pg_policy p WHERE p.polrelid = c.oid AND p.polname = 'own_rows'
                        AND p.polqual IS NOT NULL AND p.polwithcheck IS NOT NULL) AS both_ways
         FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = 'org_id' AND NOT a.attisdropped
-        WHERE c.relkind IN ('r', 'p') AND c.relnamespace = 'public'::regnamespace""")).all()
+        WHERE c.relkind IN ('r', 'p') AND c.relnamespace = 'public'::regnamespace""")
+    ).all()
     unguarded = {row.relname for row in rows if not (row.guarded and row.both_ways)}
     # design.md §7: global tables, reached by key only.
-    assert unguarded == {"organization_directory", "custom_domains", "memberships", "participations", "event_directory", "outbox",
-                         "payment_routes"}
+    assert unguarded == {
+        "organization_directory",
+        "custom_domains",
+        "memberships",
+        "participations",
+        "event_directory",
+        "outbox",
+        "payment_routes",
+    }
     assert set(TABLES + OTHERS) <= {row.relname for row in rows} - unguarded
 
 
 def test_the_applications_role_bypasses_nothing(busy):
-    row = db.session.execute(text("SELECT rolsuper, rolbypassrls, rolcreaterole, rolcreatedb FROM pg_roles WHERE rolname = current_user")).one()
+    row = db.session.execute(
+        text("SELECT rolsuper, rolbypassrls, rolcreaterole, rolcreatedb FROM pg_roles WHERE rolname = current_user")
+    ).one()
     assert not any(row)
-    assert db.session.scalar(text("SELECT count(*) FROM pg_class WHERE relowner = (SELECT oid FROM pg_roles WHERE rolname = current_user)")) == 0
+    assert (
+        db.session.scalar(
+            text(
+                "SELECT count(*) FROM pg_class WHERE relowner = (SELECT oid FROM pg_roles WHERE rolname = current_user)"
+            )
+        )
+        == 0
+    )

@@ -41,8 +41,8 @@ def by_email(email: str) -> User | None:
 def sign_up(email: str, password: str, name: str, *, locale: str, base: str, next_url: str) -> str:
     """Make an account that waits for its address to be confirmed. Whether there is one already is told by mail alone.
 
-    A sign-up that nobody has confirmed gives way to the next: otherwise a stranger's password could stand in the account
-    that the owner of the address confirms. Returns what the new password is kept as.
+    A sign-up that nobody has confirmed gives way to the next: otherwise a stranger's password could stand in the
+    account that the owner of the address confirms. Returns what the new password is kept as.
     """
     passwords.check(password, email)
     email, kept = normal_email(email), passwords.keep(password)
@@ -105,7 +105,8 @@ def signed_in(secret: str, host: str) -> User | None:
     now = clock.now()
     found = db.session.scalar(
         select(SignIn).join(SignIn.user).options(contains_eager(SignIn.user))
-        .where(SignIn.token_hash == digest(secret), SignIn.host == host, SignIn.expires_at > now, User.disabled_at.is_(None)))
+        .where(SignIn.token_hash == digest(secret), SignIn.host == host, SignIn.expires_at > now,
+               User.disabled_at.is_(None)))
     if found is None:
         return None
     if found.seen_at < now - SEEN:
@@ -234,7 +235,8 @@ def mail_verify_email(user: User | None, base: str, next_url: str) -> None:
 
 def mail_already_registered(user: User | None, base: str, locale: str) -> None:
     if user and not user.disabled_at:
-        _send("email_already_registered", user, base, locale, login_url=f"{base}/auth/login", reset_url=f"{base}/auth/reset")
+        _send("email_already_registered", user, base, locale, login_url=f"{base}/auth/login",
+              reset_url=f"{base}/auth/reset")
 
 
 def mail_reset_password(user: User | None, base: str, locale: str) -> None:
@@ -262,7 +264,8 @@ def mail_claim_orders(user: User | None, base: str) -> None:
 def _send(kind: str, user: User, base: str, locale: str = "", **values) -> None:
     settings = config.active()
     sender = settings.from_email
-    letter = mail.render(kind, user.locale or locale or "ko", name=user.name, organization=Organization(PLATFORM, base), **values)
+    letter = mail.render(kind, user.locale or locale or "ko", name=user.name, organization=Organization(PLATFORM, base),
+                         **values)
     identity = mail.message_id(secrets.token_hex(), sender.rpartition("@")[2])
     try:
         mail.send(mail.message(letter, user.email, (PLATFORM, sender), "", identity), settings.mail_url)

@@ -46,7 +46,8 @@ class Sentences:
 
 
 def clean(text: str | None) -> str:
-    """One line as it was meant: no control characters (PostgreSQL refuses NUL), one form of each letter, no space around."""
+    """One line as it was meant: no control characters (PostgreSQL refuses NUL), one form of each letter,
+    no space around."""
     text = unicodedata.normalize("NFC", text or "")
     return "".join(" " if unicodedata.category(letter) in ("Cc", "Zl", "Zp") else letter for letter in text).strip()
 
@@ -58,19 +59,19 @@ def line(label, missing=None, longest: int = 100, **options) -> StringField:
     return StringField(label, [*checks, too_long], filters=[clean], **options)
 
 
-def email_address(label=_l("Email"), **options) -> EmailField:
+def email_address(**options) -> EmailField:
     """Normalised: trimmed and in lower case."""
-    return EmailField(label, [InputRequired(_l("Enter your email address.")), is_email],
+    return EmailField(_l("Email"), [InputRequired(_l("Enter your email address.")), is_email],
                       filters=[clean, str.lower], **options)
 
 
-def phone_number(label=_l("Phone"), **options) -> TelField:
+def phone_number(**options) -> TelField:
     """Optional; stored in international form (E.164), a number without country code is Korean."""
-    return TelField(label, [Optional(), is_phone], filters=[clean, international], **options)
+    return TelField(_l("Phone"), [Optional(), is_phone], filters=[clean, international], **options)
 
 
-def password(label=_l("Password"), missing=_l("Enter your password.")) -> PasswordField:
-    return PasswordField(label, [InputRequired(missing)])
+def password(label=None, missing=None) -> PasswordField:
+    return PasswordField(label or _l("Password"), [InputRequired(missing or _l("Enter your password."))])
 
 
 def is_email(form, field) -> None:

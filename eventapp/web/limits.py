@@ -8,8 +8,8 @@ import math
 from datetime import timedelta
 
 from flask import current_app, g, request
-from flask_login import current_user
 from flask_limiter import Limiter, RateLimitExceeded
+from flask_login import current_user
 from limits.storage import Storage
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
@@ -95,8 +95,8 @@ def too_many(error: RateLimitExceeded):
 
 
 class RateLimits(Storage):
-    """Fixed windows in a table, shared by all processes. Each count is a transaction of its own, because it must outlive
-    the refusal that it counts. Keys are hashed: no address is kept."""
+    """Fixed windows in a table, shared by all processes. Each count is a transaction of its own, because it must
+    outlive the refusal that it counts. Keys are hashed: no address is kept."""
 
     STORAGE_SCHEME = ["rate-limits"]
     COUNT = text("""
@@ -105,7 +105,8 @@ class RateLimits(Storage):
             count = CASE WHEN r.ends_at <= :now THEN excluded.count ELSE r.count + excluded.count END,
             ends_at = CASE WHEN r.ends_at <= :now THEN excluded.ends_at ELSE r.ends_at END
         RETURNING count""")
-    READ = text("SELECT count, extract(epoch FROM ends_at) AS ends FROM rate_limits WHERE key = :key AND ends_at > :now")
+    READ = text("""
+        SELECT count, extract(epoch FROM ends_at) AS ends FROM rate_limits WHERE key = :key AND ends_at > :now""")
     base_exceptions = SQLAlchemyError
 
     def incr(self, key, expiry, amount=1):

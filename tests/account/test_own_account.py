@@ -1,4 +1,5 @@
 """Profile, language, password, devices."""
+
 from sqlalchemy import func, select
 
 from eventapp.extensions import db
@@ -34,7 +35,10 @@ def test_what_is_wrong_is_said_and_nothing_is_lost(participant, world):
 
 
 def test_nothing_else_can_be_bound(participant, world):
-    participant.post("/account", {"name": "Park", "is_operator": "1", "email": "owner@seoul-ubf.example", "id": "1", "disabled_at": ""})
+    participant.post(
+        "/account",
+        {"name": "Park", "is_operator": "1", "email": "owner@seoul-ubf.example", "id": "1", "disabled_at": ""},
+    )
     user = fresh(world.user(EMAIL))
     assert (user.name, user.is_operator) == ("Park", False)
 
@@ -74,8 +78,11 @@ def test_the_present_password_is_asked_for(participant, world):
 def test_devices_are_listed_and_logged_out_at_once(sign_in, app):
     here = sign_in(EMAIL)
     phone = app.test_client()
-    phone.post("/auth/login", {"email": EMAIL, "password": "demo-password"},
-               headers={"User-Agent": "Mozilla/5.0 (Linux; Android 14) AppleWebKit/537.36 Chrome/130.0 Mobile Safari/537.36"})
+    phone.post(
+        "/auth/login",
+        {"email": EMAIL, "password": "demo-password"},
+        headers={"User-Agent": "Mozilla/5.0 (Linux; Android 14) AppleWebKit/537.36 Chrome/130.0 Mobile Safari/537.36"},
+    )
     page = here.get("/account/security").text
     assert page.count("data-sign-in=") == 2 and "Chrome, Android" in page
     theirs = sign_ins()[-1].id

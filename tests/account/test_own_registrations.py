@@ -1,4 +1,5 @@
 """What one is registered for, across organisations."""
+
 from contextlib import contextmanager
 from datetime import timedelta
 
@@ -16,7 +17,10 @@ EMAIL = "participant@seoul-ubf.example"
 def register(tenant, email=EMAIL, *, user=None, slug="wmc-2026", program="free-day", method="free", people=1):
     """An order of that person in that organisation, committed."""
     with tenant.inside():
-        participants = [make.Participant(f"사람 {number}", email if number == 0 else "", chosen={program: 1}) for number in range(people)]
+        participants = [
+            make.Participant(f"사람 {number}", email if number == 0 else "", chosen={program: 1})
+            for number in range(people)
+        ]
         order = make.order(tenant.event(slug), *participants, method=method, user_id=user and user.id)
         db.session.commit()
         return order
@@ -60,7 +64,7 @@ def test_one_order_or_three_ask_the_same_number_of_statements(participant, world
     register(world.seoul, user=person)
     with asked() as one:
         participant.get("/account")
-    for number in range(2):
+    for _ in range(2):
         register(world.seoul, user=person, people=2)
     with asked() as three:
         participant.get("/account")
@@ -96,10 +100,16 @@ def test_a_registration_of_somebody_else_is_like_one_that_is_not_there(participa
     register(world.seoul, user=person)
     register(world.seoul, "somebody@example.com")
     register(world.busan, "somebody@example.com")
-    foreign = [("seoul-ubf", world.seoul.registrations()[-1].number), ("busan-meetup", world.busan.registrations()[-1].number),
-               ("seoul-ubf", "WMC26-ZZZZZ"), ("nowhere", "WMC26-ZZZZZ"), ("busan-meetup", world.seoul.registrations()[0].number)]
-    answers = {participant.open(f"/account/registrations/{slug}/{number}/cancel").status_code for slug, number in foreign} \
-        | {participant.post(f"/account/registrations/{slug}/{number}/cancel").status_code for slug, number in foreign}
+    foreign = [
+        ("seoul-ubf", world.seoul.registrations()[-1].number),
+        ("busan-meetup", world.busan.registrations()[-1].number),
+        ("seoul-ubf", "WMC26-ZZZZZ"),
+        ("nowhere", "WMC26-ZZZZZ"),
+        ("busan-meetup", world.seoul.registrations()[0].number),
+    ]
+    answers = {
+        participant.open(f"/account/registrations/{slug}/{number}/cancel").status_code for slug, number in foreign
+    } | {participant.post(f"/account/registrations/{slug}/{number}/cancel").status_code for slug, number in foreign}
     assert answers == {404}
     assert {one.status for one in world.seoul.registrations()} == {Status.CONFIRMED}
 
@@ -109,7 +119,12 @@ def test_on_an_organisations_own_host_the_others_are_linked_on_the_platform(app,
     register(world.busan, user=person, slug="meetup", program="seat")
     base, browser = "http://busan-meetup.localhost", app.test_client()
     token = browser.get("/auth/login", base_url=base).text.split('name="csrf_token" value="')[1].split('"')[0]
-    assert browser.post("/auth/login", {"email": EMAIL, "password": "demo-password", "csrf_token": token}, base_url=base).status_code == 303
+    assert (
+        browser.post(
+            "/auth/login", {"email": EMAIL, "password": "demo-password", "csrf_token": token}, base_url=base
+        ).status_code
+        == 303
+    )
     page = browser.get("/account", base_url=base).text
     assert 'href="/meetup/orders/' in page
     assert f'href="{app.config["SETTINGS"].platform_url}/seoul-ubf/wmc-2026/orders/' in page

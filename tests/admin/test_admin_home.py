@@ -1,4 +1,5 @@
 """The desk's first page: what waits, and how the events stand."""
+
 from eventapp.extensions import db
 from eventapp.models import Membership
 from tests import make
@@ -6,7 +7,9 @@ from tests import make
 
 def register(tenant, *, slug="meetup", program="seat", method="free"):
     with tenant.inside():
-        made = make.order(tenant.event(slug), make.Participant("김하나", "hana@example.com", chosen={program: 1}), method=method)
+        made = make.order(
+            tenant.event(slug), make.Participant("김하나", "hana@example.com", chosen={program: 1}), method=method
+        )
         db.session.commit()
         return made
 
@@ -56,7 +59,11 @@ def test_who_may_not_see_money_sees_none(sign_in, world):
 def test_on_its_own_host_the_desk_has_its_own_address(app):
     base, browser = "http://seoul-ubf.localhost", app.test_client()
     token = browser.get("/auth/login", base_url=base).text.split('name="csrf_token" value="')[1].split('"')[0]
-    answer = browser.post("/auth/login", {"email": "owner@seoul-ubf.example", "password": "demo-password", "csrf_token": token}, base_url=base)
+    answer = browser.post(
+        "/auth/login",
+        {"email": "owner@seoul-ubf.example", "password": "demo-password", "csrf_token": token},
+        base_url=base,
+    )
     assert answer.location == "/admin"
     page = browser.get("/admin", base_url=base)
     assert page.status_code == 200 and 'href="/wmc-2026"' in page.text and "/seoul-ubf/" not in page.text
@@ -65,7 +72,14 @@ def test_on_its_own_host_the_desk_has_its_own_address(app):
 def test_every_link_leads_somewhere(seoul_owner, operator):
     import re
 
-    for browser, start in ((seoul_owner, "/seoul-ubf/admin"), (operator, "/platform-admin"), (operator, "/platform-admin/organizations"),
-                           (seoul_owner, "/account"), (seoul_owner, "/account/security")):
-        links = {link for link in re.findall(r'href="(/[^"#]*)"', browser.get(start).text) if not link.startswith("/static")}
+    for browser, start in (
+        (seoul_owner, "/seoul-ubf/admin"),
+        (operator, "/platform-admin"),
+        (operator, "/platform-admin/organizations"),
+        (seoul_owner, "/account"),
+        (seoul_owner, "/account/security"),
+    ):
+        links = {
+            link for link in re.findall(r'href="(/[^"#]*)"', browser.get(start).text) if not link.startswith("/static")
+        }
         assert {link: browser.get(link).status_code for link in links if browser.get(link).status_code >= 400} == {}

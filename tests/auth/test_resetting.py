@@ -1,4 +1,5 @@
 """A forgotten password."""
+
 import re
 from datetime import timedelta
 

@@ -1,4 +1,5 @@
 """In and out, and what a sign-in is bound to."""
+
 from contextlib import contextmanager
 from datetime import timedelta
 
@@ -14,7 +15,8 @@ WRONG = "The email address or password is not right."
 
 
 def log_in(client, email=OWNER, password="demo-password", **more):
-    return client.post("/auth/login", {"email": email, "password": password, **more})
+    values = {"email": email, "password": password, **more}
+    return client.post("/auth/login", values, headers={"Accept-Language": "en"})
 
 
 @contextmanager
@@ -42,10 +44,21 @@ def test_who_knows_both_is_led_to_their_desk(client):
 
 
 def test_where_one_lands(client, sign_in, operator, app):
-    answers = {email: log_in(app.test_client(), email).location for email in
-               ("operator@example.com", "participant@seoul-ubf.example", "door@seoul-ubf.example", "staff@busan-meetup.example")}
-    assert answers == {"operator@example.com": "/platform-admin", "participant@seoul-ubf.example": "/account",
-                       "door@seoul-ubf.example": "/account", "staff@busan-meetup.example": "/busan-meetup/admin"}
+    answers = {
+        email: log_in(app.test_client(), email).location
+        for email in (
+            "operator@example.com",
+            "participant@seoul-ubf.example",
+            "door@seoul-ubf.example",
+            "staff@busan-meetup.example",
+        )
+    }
+    assert answers == {
+        "operator@example.com": "/platform-admin",
+        "participant@seoul-ubf.example": "/account",
+        "door@seoul-ubf.example": "/account",
+        "staff@busan-meetup.example": "/busan-meetup/admin",
+    }
 
 
 def test_one_goes_on_to_where_one_wanted_to_go(client):
@@ -131,8 +144,9 @@ def test_the_cookie_is_safe(client, app):
     token = app.test_client()
     page = token.get("/auth/login", base_url="https://localhost")
     csrf = page.text.split('name="csrf_token" value="')[1].split('"')[0]
-    secure = token.post("/auth/login", {"email": OWNER, "password": "demo-password", "csrf_token": csrf},
-                        base_url="https://localhost").headers.getlist("Set-Cookie")[0]
+    secure = token.post(
+        "/auth/login", {"email": OWNER, "password": "demo-password", "csrf_token": csrf}, base_url="https://localhost"
+    ).headers.getlist("Set-Cookie")[0]
     assert secure.startswith("__Host-session=") and "Secure" in secure and "HttpOnly" in secure
 
 
@@ -160,14 +174,20 @@ def test_what_was_typed_wrongly_is_said_beside_the_field(client):
 def test_a_form_without_its_token_changes_nothing(client):
     from flask.testing import FlaskClient
 
-    answer = FlaskClient.post(client, "/auth/login", data={"email": OWNER, "password": "demo-password"},
-                              headers={"Origin": "http://localhost"})
+    answer = FlaskClient.post(
+        client,
+        "/auth/login",
+        data={"email": OWNER, "password": "demo-password"},
+        headers={"Origin": "http://localhost"},
+    )
     assert answer.status_code == 400
     assert count(SignIn) == 0
 
 
 def test_a_form_from_elsewhere_changes_nothing(client):
-    answer = client.post("/auth/login", {"email": OWNER, "password": "demo-password"}, headers={"Origin": "http://seoul-ubf.localhost"})
+    answer = client.post(
+        "/auth/login", {"email": OWNER, "password": "demo-password"}, headers={"Origin": "http://seoul-ubf.localhost"}
+    )
     assert answer.status_code == 400
     assert count(SignIn) == 0
 

@@ -1,4 +1,5 @@
 """A new account: the address is proven by a mailed link, and nobody learns who has one."""
+
 import re
 from datetime import timedelta
 
@@ -85,7 +86,10 @@ def test_a_stranger_who_signs_up_over_it_gains_nothing(client, app, work, mailbo
     assert client.post("/auth/verify").status_code == 422
     assert client.post("/auth/verify", {"password": NEW["password"]}).status_code == 422
     assert user().email_verified_at is None
-    assert stranger.post("/auth/login", {"email": NEW["email"], "password": "the stranger's own"}).location == "/auth/verify"
+    assert (
+        stranger.post("/auth/login", {"email": NEW["email"], "password": "the stranger's own"}).location
+        == "/auth/verify"
+    )
 
 
 def test_a_link_works_once(client, work, mailbox):
@@ -133,7 +137,9 @@ def test_who_has_not_confirmed_yet_is_sent_the_link_again(client, work, mailbox,
     assert phone.post("/auth/verify").location == "/account"
 
 
-@pytest.mark.parametrize("password", ["1234567", "password1", "PASSWORD123", "aaaaaaaaaa", "new.person@example.com", "new.person", "x" * 129])
+@pytest.mark.parametrize(
+    "password", ["1234567", "password1", "PASSWORD123", "aaaaaaaaaa", "new.person@example.com", "new.person", "x" * 129]
+)
 def test_a_password_that_others_would_guess_is_refused(client, password):
     answer = sign_up(client, password=password)
     assert answer.status_code == 422
@@ -179,7 +185,11 @@ def test_the_letter_speaks_the_language_of_the_page(client, work, mailbox):
 
 def test_guest_orders_of_the_same_address_appear_only_after_a_mailed_link(client, work, mailbox, world):
     with world.seoul.inside():
-        make.order(world.seoul.event(), make.Participant("새사람", "new.person@example.com", chosen={"free-day": 1}), method="free")
+        make.order(
+            world.seoul.event(),
+            make.Participant("새사람", "new.person@example.com", chosen={"free-day": 1}),
+            method="free",
+        )
         db.session.commit()
     assert confirmed(client, work, mailbox) == "/account"
     number = world.seoul.registrations()[-1].number

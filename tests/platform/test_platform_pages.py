@@ -1,11 +1,14 @@
 """The operator's console."""
-from tests import make
+
 from eventapp.extensions import db
+from tests import make
 
 
 def test_the_operator_sees_how_much_there_is(operator, world):
     with world.busan.inside():
-        make.order(world.busan.event(), make.Participant("김하나", "hana@example.com", chosen={"free-day": 1}), method="free")
+        make.order(
+            world.busan.event(), make.Participant("김하나", "hana@example.com", chosen={"free-day": 1}), method="free"
+        )
         db.session.commit()
     page = operator.get("/platform-admin").text
     assert page.split("<dd>")[1].startswith("2<") and page.split("<dd>")[4].startswith("1<")
@@ -13,7 +16,9 @@ def test_the_operator_sees_how_much_there_is(operator, world):
 
 def test_every_organisation_is_listed_with_its_counts(operator, world):
     with world.busan.inside():
-        make.order(world.busan.event(), make.Participant("김하나", "hana@example.com", chosen={"free-day": 1}), method="free")
+        make.order(
+            world.busan.event(), make.Participant("김하나", "hana@example.com", chosen={"free-day": 1}), method="free"
+        )
         db.session.commit()
     page = operator.get("/platform-admin/organizations").text
 

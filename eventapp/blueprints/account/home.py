@@ -51,11 +51,13 @@ def language():
 def claim():
     """The same answer whether or not there are any: the letter tells."""
     accounts.ask_to_claim(current_user._get_current_object(), base=entering.base())
-    return done(_("If registrations were made with your address, we have emailed you a link that adds them."), url_for(".show"))
+    return done(_("If registrations were made with your address, we have emailed you a link that adds them."),
+                url_for(".show"))
 
 
 def home(form=None, languages=None):
     form = form or ProfileForm(formdata=None, obj=current_user)
     languages = languages or LanguageForm(formdata=None, language=current_user.locale or current_locale())
-    return account_page("account/home.html", 422 if form.errors or languages.errors else 200, form=form, languages=languages,
+    status = 422 if form.errors or languages.errors else 200
+    return account_page("account/home.html", status, form=form, languages=languages,
                         orders=own_orders(current_user), desks=entering.desks_of(current_user))

@@ -40,7 +40,8 @@ class OwnOrder:
     def may_ask_to_cancel(self) -> bool:
         """Worth a link; whether the money allows it is looked at on the page behind it."""
         until = self.event.cancellable_until
-        open_ones = registering.with_status(self.registrations, Status.PENDING_APPROVAL, Status.PENDING_PAYMENT, Status.CONFIRMED)
+        open_ones = registering.with_status(self.registrations, Status.PENDING_APPROVAL, Status.PENDING_PAYMENT,
+                                            Status.CONFIRMED)
         return bool(open_ones) and until is not None and clock.now() < until
 
 
@@ -58,9 +59,10 @@ def organizations_of(user) -> list[Directory]:
 
 def orders_in(directory: Directory, user, **only) -> list[OwnOrder]:
     with tenancy.inside(directory.org_id):
-        mine = select(Participation.order_id).where(Participation.user_id == user.id, Participation.org_id == directory.org_id)
-        orders = db.session.scalars(select(Order).where(Order.id.in_(mine)).filter_by(**only).order_by(Order.id.desc()).limit(SHOWN)
-                                    .options(selectinload(Order.registrations), selectinload(Order.event))).all()
+        mine = select(Participation.order_id).where(Participation.user_id == user.id,
+                                                    Participation.org_id == directory.org_id)
+        query = select(Order).where(Order.id.in_(mine)).filter_by(**only).order_by(Order.id.desc()).limit(SHOWN)
+        orders = db.session.scalars(query.options(selectinload(Order.registrations), selectinload(Order.event))).all()
         return [OwnOrder(order, order.event, directory, buyers_page(directory, order)) for order in orders]
 
 

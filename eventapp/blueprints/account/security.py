@@ -15,8 +15,10 @@ from eventapp.web.pages import done
 
 bp = Blueprint("security", __name__)
 BROWSERS = (("Edg", "Edge"), ("SamsungBrowser", "Samsung Internet"), ("Whale", "Whale"), ("KAKAOTALK", "KakaoTalk"),
-            ("Firefox", "Firefox"), ("FxiOS", "Firefox"), ("CriOS", "Chrome"), ("Chrome", "Chrome"), ("Safari", "Safari"))
-SYSTEMS = (("iPhone", "iPhone"), ("iPad", "iPad"), ("Android", "Android"), ("Windows", "Windows"), ("Mac OS", "Mac"), ("Linux", "Linux"))
+            ("Firefox", "Firefox"), ("FxiOS", "Firefox"), ("CriOS", "Chrome"), ("Chrome", "Chrome"),
+            ("Safari", "Safari"))
+SYSTEMS = (("iPhone", "iPhone"), ("iPad", "iPad"), ("Android", "Android"), ("Windows", "Windows"), ("Mac OS", "Mac"),
+           ("Linux", "Linux"))
 
 
 class PasswordForm(forms.Form):
@@ -72,5 +74,6 @@ def security_page(form):
 
 def device(user_agent: str) -> str:
     """"Chrome, Android", as far as a browser says."""
-    words = [next((name for mark, name in kind if re.search(rf"\b{mark}", user_agent)), "") for kind in (BROWSERS, SYSTEMS)]
+    words = [next((name for mark, name in kind if re.search(rf"\b{mark}", user_agent)), "")
+             for kind in (BROWSERS, SYSTEMS)]
     return ", ".join(filter(None, words)) or _("Unknown browser")

@@ -22,17 +22,13 @@ class Standing:
     event: Event
     counts: Counter
 
-    @property
-    def places(self) -> int:
-        return self.counts[Status.CONFIRMED] + self.counts[Status.PENDING_PAYMENT] + self.counts[Status.PENDING_APPROVAL]
-
-
 @bp.get("")
 @requires("admin.enter")
 def index():
     standings = events()
     waiting = sum(standing.counts[Status.PENDING_APPROVAL] for standing in standings)
-    return page("admin/home.html", standings=standings, waiting=waiting, deposits=deposits() if can("payments.read") else None)
+    return page("admin/home.html", standings=standings, waiting=waiting,
+                deposits=deposits() if can("payments.read") else None)
 
 
 def events() -> list[Standing]:
@@ -41,8 +37,8 @@ def events() -> list[Standing]:
                                .order_by(Event.starts_at).limit(SHOWN)).all()
     counts: dict[int, Counter] = {event.id: Counter() for event in found}
     mine = g.member.registrations().where(Registration.event_id.in_(counts)).subquery()
-    rows = db.session.execute(select(mine.c.event_id, mine.c.status, func.count()).group_by(mine.c.event_id, mine.c.status))
-    for event_id, status, count in rows:
+    query = select(mine.c.event_id, mine.c.status, func.count()).group_by(mine.c.event_id, mine.c.status)
+    for event_id, status, count in db.session.execute(query):
         counts[event_id][status] = count
     return [Standing(event, counts[event.id]) for event in found]
 

@@ -33,7 +33,8 @@ def let_in(user, where: str = ""):
     if current_user.is_authenticated:
         accounts.sign_out(current_user, SignIn.id == current_user.sign_in.id)
     session.clear()
-    accounts.sign_in(user, host=host_name(request.host), address=request.remote_addr or "", user_agent=request.user_agent.string)
+    accounts.sign_in(user, host=host_name(request.host), address=request.remote_addr or "",
+                     user_agent=request.user_agent.string)
     session.permanent = True
     login_user(user)
     return redirect(where or landing(user), 303)

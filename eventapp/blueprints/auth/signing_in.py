@@ -48,5 +48,6 @@ def logout():
     if current_user.is_authenticated:
         accounts.sign_out(current_user, SignIn.id == current_user.sign_in.id)
     session.clear()
+    start = url_for("public.organization.show", org=g.host_slug) if g.host_slug else "/"
     # The next person at this computer is somebody else.
-    return order_cookie.forget(redirect(url_for("public.organization.show", org=g.host_slug) if g.host_slug else "/", 303))
+    return order_cookie.forget(redirect(start, 303))

@@ -69,8 +69,8 @@ def verify():
 
 
 def confirm_address(link, form):
-    """In the browser that signed up a press of the button is enough. Elsewhere the password is asked for: else the owner of
-    the address would confirm an account whose password a stranger has chosen."""
+    """In the browser that signed up a press of the button is enough. Elsewhere the password is asked for, or the owner
+    of the address would confirm an account whose password a stranger has chosen."""
     if form is not None:
         accounts.authenticate(link.email, form.password.data)
     user = accounts.verify_email(link, base=entering.base())

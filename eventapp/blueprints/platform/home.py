@@ -20,7 +20,8 @@ def index():
     counts = {
         "organizations": select(func.count()).select_from(Directory),
         "users": select(func.count()).select_from(User).where(User.email_verified_at.is_not(None)),
-        "events": select(func.count()).select_from(Event).where(Event.status == "published", Event.ends_at >= clock.now()),
+        "events": select(func.count()).select_from(Event).where(
+            Event.status == "published", Event.ends_at >= clock.now()),
         "registrations": select(func.count()).select_from(Registration).where(
             Registration.created_at >= month, Registration.status == Status.CONFIRMED),
         "waiting": select(func.count()).select_from(OutboxItem).where(

@@ -23,8 +23,8 @@ def index():
     with platform.session() as session:
         total = session.scalar(select(func.count()).select_from(query.subquery()))
         rows = session.execute(query.order_by(Directory.slug).limit(SHOWN).offset((number - 1) * SHOWN)).all()
-    return page("platform/organizations.html", rows=rows, total=total, search=search, number=number, pages=-(-total // SHOWN),
-                url=lambda page: url_for(".index", q=search or None, page=page))
+    return page("platform/organizations.html", rows=rows, total=total, search=search, number=number,
+                pages=-(-total // SHOWN), url=lambda page: url_for(".index", q=search or None, page=page))
 
 
 def counts():
