@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import select, text
 from sqlalchemy.exc import ProgrammingError
 
-from eventapp import tenancy
+from eventapp import faults, tenancy
 from eventapp.domain import ticketing
 from eventapp.extensions import db
 from eventapp.models import Base, Membership, Registration, SignIn, Tenant
@@ -195,6 +195,22 @@ def test_no_form_is_taken_without_its_token_or_from_elsewhere(app, browsers, wal
             ]
             taken += [(who or "nobody", method, path, one.status_code) for one in answers if one.status_code != 400]
     assert taken == []
+
+
+@pytest.mark.parametrize(
+    "guard, request_", [("csrf", {"data": {}}), ("origin", {"headers": {"Origin": "http://seoul-ubf.localhost"}})]
+)
+def test_these_forms_are_refused_by_their_guards(app, participant, walls, guard, request_):
+    """With the guard taken away the same form goes through: it is the guard that the walk above has seen."""
+    token = participant.token()
+    walls()
+    sent = {"data": {"csrf_token": token}, "headers": {"Origin": "http://localhost"}} | request_
+    assert participant.open("/account", method="POST", **sent).status_code == 400
+    faults.configure(guards_off=[guard])
+    try:
+        assert participant.open("/account", method="POST", **sent).status_code == REACHED
+    finally:
+        faults.configure()
 
 
 def test_behind_the_wall_even_what_is_not_there_sends_to_log_in(client, seoul_owner):

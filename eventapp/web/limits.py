@@ -36,6 +36,11 @@ def letters(feature: str, most: int, minutes: int):
     return _limit(f"{feature} letters", most, minutes, typed_email)
 
 
+def requests(feature: str, most: int, minutes: int):
+    """At most so many from one network, right or wrong: many more than a hall full of people needs."""
+    return _limit(f"{feature} all", most, minutes, address)
+
+
 def own_requests(feature: str, most: int, minutes: int):
     """At most so many of one signed-in person."""
     return _limit(f"{feature} of one", most, minutes, lambda: f"user {current_user.id}")

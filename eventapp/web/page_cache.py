@@ -11,6 +11,7 @@ import time
 from functools import lru_cache
 
 from flask import request
+from flask_login import current_user
 
 from eventapp.web.preferences import from_browser
 
@@ -22,7 +23,8 @@ MARK = "X-Page-Cache"
 
 def cacheable(response):
     """Only the plain page, as a stranger sees it."""
-    if not request.args and not request.headers.get("HX-Request") and response.status_code == 200:
+    if not request.args and not request.headers.get("HX-Request") and response.status_code == 200 \
+            and not current_user.is_authenticated:
         response.headers[MARK] = "1"
         response.headers["Cache-Control"] = "no-cache"
     return response

@@ -108,5 +108,5 @@ def test_somebody_elses_device_is_like_one_that_is_not_there(participant, seoul_
 
 
 def test_pages_with_a_person_in_them_are_kept_nowhere(participant):
-    for path in ("/account", "/account/security", "/auth/reset"):
+    for path in ("/account", "/account/security", "/auth/reset", "/seoul-ubf", "/seoul-ubf/wmc-2026"):
         assert participant.get(path).headers["Cache-Control"] == "no-store"

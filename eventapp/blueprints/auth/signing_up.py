@@ -23,6 +23,7 @@ class ConfirmForm(forms.Form):
 
 @bp.route("/signup", methods=["GET", "POST"])
 @requires(PUBLIC)
+@limits.requests("sign-up", 500, minutes=60)
 @limits.letters("sign-up", 5, minutes=60)
 def signup():
     form = SignupForm()
