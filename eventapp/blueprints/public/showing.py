@@ -1,6 +1,7 @@
 """An offer as a visitor sees it: each program with the price of the moment, what comes after, and what is left."""
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import pairwise
 
 from eventapp.domain import pricing
 from eventapp.domain.ordering import Offer
@@ -43,10 +44,12 @@ def state(offer: Offer, sales: list[Sale]) -> str:
 
 def _sale(offer: Offer, program: Program) -> Sale:
     tier = pricing.current_tier(program, offer.at) or program.tiers[-1]
-    later = program.tiers[program.tiers.index(tier) + 1:]
-    until = datetime.fromisoformat(tier["until"]) if later and tier.get("until") else None
+    # A tier that costs the same is no news.
+    following = program.tiers[program.tiers.index(tier):]
+    last, later = next(((now, after) for now, after in pairwise(following) if after["price"] != tier["price"]), (tier, None))
+    until = datetime.fromisoformat(last["until"]) if later and last.get("until") else None
     return Sale(program, _state(offer, program), tier["price"], tier.get("name") or {}, until,
-                later[0]["price"] if later else None, _left(offer, program))
+                later["price"] if later else None, _left(offer, program))
 
 
 def _state(offer: Offer, program: Program) -> str:
