@@ -3,8 +3,8 @@
 import logging
 from contextlib import contextmanager
 
-from flask import Flask
-from sqlalchemy.exc import OperationalError
+from flask import Flask, current_app
+from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.orm import Session
 
 from eventapp import outbox, tenancy
@@ -35,10 +35,16 @@ def init_app(app: Flask) -> None:
 def end(response):
     if not db.session.registry.has():
         return response
-    if response.status_code < 400:
-        commit()
-    else:
+    if response.status_code >= 400:
         undo()
+        return response
+    try:
+        commit()
+    except DBAPIError as error:
+        if getattr(error.orig, "sqlstate", None) in RETRIED:
+            raise
+        # Flask's own handling of errors is over by now.
+        return current_app.make_response(current_app.handle_user_exception(error))
     return response
 
 
