@@ -71,10 +71,10 @@ def path_on_platform(app, url: str) -> str:
 
 
 def describe(app, endpoint: str, values: dict) -> list[str]:
-    view = inspect.unwrap(app.view_functions[endpoint])
+    permission, view = app.view_functions[endpoint].permission, inspect.unwrap(app.view_functions[endpoint])
     source = Source(view)
     described = [("view", f"{place(view)}  {endpoint}({', '.join(f'{name}={value}' for name, value in values.items())})"),
-                 ("permission", view.permission)]
+                 ("permission", permission)]
     described += [("template", f"eventapp/templates/{name}") for name in source.templates]
     described += [("rule", rule) for rule in source.rules]
     described += [("test", test) for test in tests(view, source.modules)]

@@ -14,6 +14,8 @@ from flask import Flask, g, request
 from flask_sqlalchemy.session import Session
 from psycopg.pq import TransactionStatus
 from sqlalchemy import event, select, text
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from eventapp.extensions import db
 from eventapp.models import CustomDomain, Directory
@@ -46,6 +48,9 @@ class Lookup:
 
     def by_slug(self, slug: str) -> Org | None:
         return self._get(("slug", slug), Directory.slug == slug) if SLUG.match(slug) else None
+
+    def by_id(self, org_id: int) -> Org | None:
+        return self._get(("id", org_id), Directory.org_id == org_id)
 
     def by_domain(self, host: str) -> Org | None:
         active = select(CustomDomain.org_id).where(CustomDomain.host == host, CustomDomain.verified_at.is_not(None))
@@ -126,7 +131,13 @@ class Hosts:
     def __call__(self, environ, start_response):
         name = host_name(environ.get("HTTP_HOST", ""))
         if name not in self.settings.platform_hosts:
-            slug = self.slug_of(name)
+            try:
+                slug = self.slug_of(name)
+            except (OperationalError, PoolTimeout):
+                # Before Flask and its error pages: nobody knows whose host this is while the database is away.
+                start_response("503 SERVICE UNAVAILABLE", [("Content-Type", "text/plain"), ("Retry-After", "5"),
+                                                           ("Cache-Control", "no-store")])
+                return [b"Try again in a few seconds."]
             path = environ.get("PATH_INFO", "/")
             environ["eventapp.host_slug"] = slug or ""
             if slug is None:
