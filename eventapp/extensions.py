@@ -103,7 +103,11 @@ class Bell(Huey):
     storage_class = Door
 
     def is_revoked(self, task, timestamp=None, peek=True):
-        """Nobody takes a ring back, so the database need not be asked."""
+        """Nobody takes a ring back, so the database need not be asked …"""
+        return False
+
+    def delete(self, key):
+        """… nor told."""
         return False
 
 
@@ -121,5 +125,5 @@ class Platform:
 
 
 # PgBouncer in transaction mode knows no prepared statements before 1.21.
-CONNECT = {"connect_timeout": 5, "prepare_threshold": None, "application_name": "eventapp"}
+CONNECT = {"connect_timeout": 5, "prepare_threshold": None, "fallback_application_name": "eventapp"}
 platform = Platform()

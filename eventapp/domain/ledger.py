@@ -62,6 +62,16 @@ def paid(order: Order) -> int:
     return _sum(LedgerEntry.order_id == order.id, LedgerEntry.debit.in_(MONEY), LedgerEntry.credit.in_(MONEY))
 
 
+def owed_and_paid(order: Order) -> tuple[int, int]:
+    """Both at once, for pages."""
+    entry = LedgerEntry
+    owes = case((entry.debit == "receivable", entry.amount), (entry.credit == "receivable", -entry.amount), else_=0)
+    came = case((entry.debit.in_(MONEY), entry.amount), (entry.credit.in_(MONEY), -entry.amount), else_=0)
+    db.session.flush()
+    return tuple(db.session.execute(select(func.coalesce(func.sum(owes), 0), func.coalesce(func.sum(came), 0))
+                                    .where(entry.order_id == order.id)).one())
+
+
 def charged(order: Order) -> int:
     return _sum(LedgerEntry.order_id == order.id, LedgerEntry.credit == "sales", LedgerEntry.debit == "sales")
 

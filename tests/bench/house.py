@@ -13,15 +13,19 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
+import httpx
 import psycopg
 
 from eventapp import config
 from eventapp.supervisor import __main__ as supervising
+from eventapp.supervisor import postgres
 from eventapp.supervisor.postgres import EmbeddedPostgres
 from eventapp.supervisor.processes import die_with_parent, last_words, marked
 
 OURS = ("DATABASE_URL", "QUEUE_DATABASE_URL", "REDIS_URL", "SMTP_URL", "TOSS_API_URL", "TOSS_SDK_URL", "FAULTS", "GUARDS_OFF",
         "CLOCK_OFFSET", "RATE_LIMIT_SCALE", "HOLD_MINUTES", "PLATFORM_HOST", "APP_ENV")
+
+CLIENT_KEY, SECRET_KEY = "test_ck_bench0000001", "test_sk_bench0000001"
 
 
 class House:
@@ -48,7 +52,16 @@ class House:
                 raise SystemExit(f"The installation does not start:\n{words}")
             time.sleep(0.1)
         self.database = EmbeddedPostgres(self.folder / "postgres")
+        self._tell_sandbox()
         return self
+
+    def _tell_sandbox(self) -> None:
+        """The bench's organisation has an account of its own at the gateway, with one address for notices."""
+        token = self.sql("SELECT webhook_token FROM gateway_accounts WHERE client_key = %s", CLIENT_KEY)[0][0]
+        sandbox = f"http://127.0.0.1:{self.port + 1}/control"
+        httpx.post(f"{sandbox}/accounts", json={"client_key": CLIENT_KEY, "secret_keys": [SECRET_KEY]}).raise_for_status()
+        httpx.post(f"{sandbox}/webhooks", json={"client_key": CLIENT_KEY, "url": (
+            f"http://localhost:{self.port}/api/webhooks/payment/toss/{token}")}).raise_for_status()
 
     def __exit__(self, *_) -> None:
         self.process.send_signal(signal.SIGINT)
@@ -126,12 +139,14 @@ def free_ports() -> int:
 
 
 def supervisor(settings):
-    """The real one, with the bench's world for a demo."""
+    """The real one, with the bench's world for a demo; the server's log says whether web or worker is asking."""
+    postgres.SETTINGS["log_line_prefix"] = "%m [%p] %u@%a "
     made = supervising.supervisor(settings)
     python = shlex.quote(sys.executable)
     made.demo = f"{python} -m tests.bench.world"
     if os.environ.get("BENCH_WEB"):
-        made.procfile = made.procfile | {"web": os.environ["BENCH_WEB"]}
+        made.procfile["web"] = os.environ["BENCH_WEB"]
+    made.procfile = {name: f"env PGAPPNAME={name} {command}" for name, command in made.procfile.items()}
     return made
 
 

@@ -7,11 +7,12 @@ import secrets
 import subprocess
 import sys
 
-from eventapp import clock, config, create_app
+from eventapp import clock, create_app
 from eventapp.domain import paying
 from eventapp.domain.ordering import Participant
 from eventapp.extensions import db
 from tests import make
+from tests.bench.house import CLIENT_KEY, SECRET_KEY
 from tests.make import both
 from tests.world import CONSENTS, FIELDS
 
@@ -23,8 +24,7 @@ RUSHES, PLACES = 10, 50
 def build() -> None:
     organization = make.organization(ORGANISATION, both("벤치", "Bench"), plan="enterprise", bank_account={
         "bank": "kb", "number": "123456-04-567890", "holder": "벤치"})
-    settings = config.active()
-    paying.connect_account("toss", mode="test", client_key=settings.toss_client_key, secret_key=settings.toss_secret_key)
+    paying.connect_account("toss", mode="test", client_key=CLIENT_KEY, secret_key=SECRET_KEY)
     conference(organization)
     for number in range(RUSHES):
         rush(number)
@@ -70,10 +70,7 @@ def orders(count: int) -> None:
 
 if __name__ == "__main__":
     app = create_app()
-    if len(sys.argv) == 1 and "demo" in app.cli.commands:
-        subprocess.run(["flask", "--app", "wsgi", "demo"], check=True)
+    if len(sys.argv) == 1:
+        subprocess.run([sys.executable, "-m", "flask", "--app", "wsgi", "demo"], check=True)
     with app.app_context():
-        if len(sys.argv) == 1 and "demo" not in app.cli.commands:
-            from tests import world
-            world.build()
         orders(int(sys.argv[2])) if sys.argv[1:2] == ["orders"] else build()

@@ -15,7 +15,7 @@ from eventapp.blueprints.public.organization import branding
 from eventapp.blueprints.public.payment import failure_text
 from eventapp.domain import paying, registering, ticketing
 from eventapp.extensions import db
-from eventapp.models import Directory, Event, Order, Payment
+from eventapp.models import Event, Order, Payment
 from eventapp.payments.provider import BadReturn
 from eventapp.permissions import PUBLIC, requires
 from eventapp.unit_of_work import checkpoint, undo
@@ -78,6 +78,9 @@ def look_for_answer(payment: Payment) -> Payment:
 
 def arrived(payment: Payment, state: str):
     """Where it goes on, once something is known. Only the browser that made the order sees more than its number."""
+    if state == "open":  # the worker may have finished between reading the payment and looking for open questions
+        db.session.refresh(payment)
+        state = paying.state(payment)
     own = order_cookie.remembered() == (payment.org_id, payment.order_id)
     if state == "failed":
         return go(url_for(".fail", ref=request.args["ref"]))
@@ -127,10 +130,10 @@ def payment_or_404() -> Payment:
 
 def enter(org_id: int) -> bool:
     """Go inside the organisation, unless this host is another one's."""
-    slug = db.session.scalar(select(Directory.slug).where(Directory.org_id == org_id))
-    if slug is None or g.org_slug not in (None, slug):
+    org = tenancy.lookup.by_id(org_id)
+    if org is None or g.org_slug not in (None, org.slug):
         return False
-    g.org_slug, g.org = slug, tenancy.lookup.by_slug(slug)
+    g.org_slug, g.org = org.slug, org
     tenancy.enter(org_id)
     return True
 
