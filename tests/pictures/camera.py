@@ -4,7 +4,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import Error, sync_playwright
 
 from eventapp.config import ROOT
 from tests.pictures.scenes import Scene
@@ -69,10 +69,17 @@ class Visits:
         joint = "&" if "?" in scene.path else "?"
         answer = page.goto(scene.path + (f"{joint}lang={self.locale}" if scene.who else ""), wait_until="networkidle" if scene.act else "load")
         if scene.act:
-            scene.act(page)
+            try:
+                scene.act(page)
+            except Error as error:
+                self.complain(scene, str(error).splitlines()[0])
         elif answer.status != scene.status:
             self.complain(scene, f"answered {answer.status}")
         return page
+
+    def close(self) -> None:
+        for context in self.contexts.values():
+            context.close()
 
     def complain(self, scene: Scene, text: str) -> None:
         # Chromium's own note of a status that is expected.

@@ -98,8 +98,8 @@ def sign_in_wrongly(page) -> None:
 
 def sign_up_wrongly(page) -> None:
     page.fill('[name="name"]', "김하나")
-    page.fill('[name="email"]', "hana")
-    page.fill('[name="password"]', "1234")
+    page.fill('[name="email"]', "hana@example")
+    page.fill('[name="password"]', "12345678")
     page.keyboard.press("Enter")
     page.wait_for_selector('[data-error-for]')
 
