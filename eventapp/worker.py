@@ -8,12 +8,12 @@ import signal
 import threading
 import time
 
-import tasks
 from huey.consumer import Consumer, Scheduler
 from sqlalchemy import select, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import DBAPIError
 
+import tasks
 from eventapp import clock, outbox, probing
 from eventapp.demo import gateway
 from eventapp.extensions import db

@@ -10,8 +10,21 @@ from eventapp.demo.people import PARTICIPANT, PRAYERS, People, Person
 from eventapp.domain import ordering, paying, pricing, registering
 from eventapp.extensions import db
 from eventapp.models import (
-    AuditLog, CheckIn, Consent, Event, LedgerEntry, LineItem, Order, Organization, Participation, Payment, PaymentRoute, Refund,
-    Registration, Status, User,
+    AuditLog,
+    CheckIn,
+    Consent,
+    Event,
+    LedgerEntry,
+    LineItem,
+    Order,
+    Organization,
+    Participation,
+    Payment,
+    PaymentRoute,
+    Refund,
+    Registration,
+    Status,
+    User,
 )
 
 PARTICIPANT_EMAIL = "participant@seoul-ubf.example"
