@@ -13,16 +13,16 @@ PLANS = (
     {"code": "basic", "position": 1, "monthly": 0, "yearly": 0, "live_events": 1, "registrations_a_month": 100, "members": 2,
      "features": [],
      "name": {"ko": "베이직", "en": "Basic"},
-     "summary": {"ko": "작은 모임을 여는 데 필요한 것을 모두 담았습니다.", "en": "Everything a small meetup needs."}},
+     "summary": {"ko": "작은 모임을 여는 데 필요한 것을 모두 담았어요.", "en": "Everything a small meetup needs."}},
     {"code": "pro", "position": 2, "monthly": 49_000, "yearly": 490_000, "live_events": 10, "registrations_a_month": 3_000,
      "members": 15, "features": ["approval", "delegations", "own_colour", "export"],
      "name": {"ko": "프로", "en": "Pro"},
-     "summary": {"ko": "수련회와 콘퍼런스를 여러 번 여는 단체에 알맞습니다.", "en": "For organisations that run conferences and retreats."}},
+     "summary": {"ko": "수련회와 콘퍼런스를 여러 번 여는 단체에 알맞아요.", "en": "For organisations that run conferences and retreats."}},
     {"code": "enterprise", "position": 3, "monthly": 290_000, "yearly": 2_900_000, "live_events": 0,
      "registrations_a_month": 0, "members": 0,
      "features": ["approval", "delegations", "own_colour", "export", "own_domain", "audit"],
      "name": {"ko": "엔터프라이즈", "en": "Enterprise"},
-     "summary": {"ko": "인원과 행사 수의 제한이 없고, 자체 도메인을 쓸 수 있습니다.", "en": "No limits, and a domain of your own."}},
+     "summary": {"ko": "인원과 행사 수의 제한이 없고, 자체 도메인을 쓸 수 있어요.", "en": "No limits, and a domain of your own."}},
 )
 
 

@@ -43,7 +43,7 @@ def test_a_manual_transfer_names_the_depositor():
     from tests.specimens import deposit
     given = deposit("en", virtual=False, depositor="David Kim 7K3Q")
     letter = mail.render("payment_due", "en", **values("payment_due", "en", deposit=given))
-    assert "David Kim 7K3Q" in letter.text and "exactly as it stands here" in letter.text
+    assert "David Kim 7K3Q" in letter.text and "exactly as shown" in letter.text
 
 
 def test_a_reminder_for_a_card_has_no_account():

@@ -3,7 +3,7 @@ from flask import Blueprint, request, url_for
 from sqlalchemy import String, cast, func, or_, select
 
 from eventapp.extensions import platform
-from eventapp.models import Directory, Event, Membership, Organization, Registration, Status
+from eventapp.models import Directory, Event, Membership, Organization, Plan, Registration, Status
 from eventapp.permissions import requires
 from eventapp.web.forms import clean
 from eventapp.web.pages import page
@@ -16,7 +16,8 @@ SHOWN = 50
 @requires("organizations.manage")
 def index():
     search, number = clean(request.args.get("q"))[:100], max(1, request.args.get("page", 1, type=int))
-    query = select(Directory, Organization.plan, *counts()).join(Organization, Organization.org_id == Directory.org_id)
+    query = (select(Directory, Plan.name.label("plan"), *counts()).join(Organization, Organization.org_id == Directory.org_id)
+             .join(Plan, Plan.code == Organization.plan))
     if search:
         like = f"%{search.replace('%', '').replace('_', '')}%"
         query = query.where(or_(Directory.slug.ilike(like), cast(Directory.name, String).ilike(like)))
