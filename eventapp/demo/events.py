@@ -102,12 +102,12 @@ def leaders_retreat(now) -> Event:
     return make(
         slug="leaders-retreat", code="RT",
         title={"ko": "겨울 리더 수양회", "en": "Winter leaders' retreat"},
-        summary={"ko": "새 학기를 준비하는 리더들의 하룻밤입니다.", "en": "One night for leaders who prepare the new term."},
+        summary={"ko": "새 학기를 준비하는 리더들의 하룻밤입니다.", "en": "One night for leaders preparing for the new term."},
         description={
             "ko": "서른 명이 한 집에서 지내며 말씀을 읽고 이야기합니다. 침구는 준비되어 있으니 갈아입을 옷만 챙겨 오세요.\n\n"
                   "참가비는 계좌로 보내 주시면 됩니다. 입금이 확인되면 등록이 확정됩니다.",
             "en": "Thirty of us in one house, reading and talking. Bedding is there; bring a change of clothes.\n\n"
-                  "Please send the fee by bank transfer. Your place is confirmed when it has arrived."},
+                  "Please pay by bank transfer. Your place is confirmed once the money arrives."},
         venue={"name": {"ko": "가평 은혜의 집", "en": "House of Grace, Gapyeong"},
                "address": {"ko": "경기도 가평군 설악면 유명로 1240", "en": "1240 Yumyeong-ro, Seorak-myeon, Gapyeong-gun, Gyeonggi-do"},
                "map_url": "https://www.openstreetmap.org/search?query=%EA%B0%80%ED%8F%89%20%EC%84%A4%EC%95%85%EB%A9%B4"},
@@ -129,8 +129,8 @@ def summer_retreat(now) -> Event:
         slug="summer-retreat", code="SR", status="closed",
         title={"ko": "여름 수련회", "en": "Summer retreat"},
         summary={"ko": "강가에서 보낸 사흘", "en": "Three days by the river"},
-        description={"ko": "함께해 주신 모든 분께 감사드립니다. 사진은 메일로 보내 드린 주소에서 보실 수 있습니다.",
-                     "en": "Thank you to everybody who came. You will find the pictures at the address in our mail."},
+        description={"ko": "함께해 주신 모든 분께 감사드립니다. 사진은 메일로 보내 드린 링크에서 보실 수 있습니다.",
+                     "en": "Thank you to everybody who came. You will find the photos through the link in our email."},
         venue={"name": {"ko": "양평 강하수련원", "en": "Gangha Retreat Centre"},
                "address": {"ko": "경기도 양평군 강하면 강남로 316", "en": "316 Gangnam-ro, Gangha-myeon, Yangpyeong-gun, Gyeonggi-do"}},
         starts_at=local(day, "14:00"), ends_at=local(day + timedelta(days=2), "13:00"), methods=["card", "manual_transfer"],

@@ -8,7 +8,7 @@ WORKSHOP = {"name": {"ko": "캠퍼스 사역 워크숍", "en": "Campus ministry 
                             "en": "Three hours on Saturday afternoon, in groups of ten, with real cases. Lunch is included."}}
 FORUM = {"name": {"ko": "선교 지도자 포럼", "en": "Mission leaders' forum"},
          "description": {"ko": "지부 책임자를 위한 모임입니다. 신청하시면 확인한 뒤 결제 안내를 보내 드립니다.",
-                         "en": "For those who lead a chapter. We look at each request, then send you the way to pay."}}
+                         "en": "For those who lead a chapter. We review each request, then send you payment details."}}
 LODGING = {"name": {"ko": "숙박: 4인실 3박", "en": "Lodging: bed in a room for four, three nights"},
            "description": {"ko": "목요일부터 일요일까지. 같은 일행은 되도록 같은 방으로 배정합니다.",
                            "en": "Thursday to Sunday. People who register together share a room where we can."}}
@@ -20,12 +20,12 @@ MEALS = {"name": {"ko": "식사권", "en": "Meal tickets"},
 
 EVENING = {"name": {"ko": "열린 음악회", "en": "Open concert"},
            "description": {"ko": "금요일 저녁, 대회에 등록하지 않아도 누구나 무료로 오실 수 있습니다.",
-                           "en": "Friday evening. Free for everybody, also without the conference."}}
+                           "en": "Friday evening. Free for everyone, with or without the conference."}}
 
 PHOTOS = {"key": "photos", "purpose": "photos", "required": False, "version": "1",
-          "label": {"ko": "행사 사진에 제 모습이 나와도 괜찮습니다.", "en": "I may appear in pictures of the conference."},
+          "label": {"ko": "행사 사진에 제 모습이 나와도 괜찮습니다.", "en": "I may appear in photos of the conference."},
           "text": {"ko": "행사를 알리는 글과 홈페이지에 사진을 씁니다. 원하지 않으시면 노란 목걸이를 드립니다.",
-                   "en": "Pictures appear in reports and on our site. If you would rather not, we give you a yellow lanyard."}}
+                   "en": "Photos appear in reports and on our site. If you would rather not, we will give you a yellow lanyard."}}
 
 
 def choice(value: str, ko: str, en: str) -> dict:
@@ -34,20 +34,20 @@ def choice(value: str, ko: str, en: str) -> dict:
 
 FIELDS = [
     {"key": "church", "type": "text", "required": False, "label": {"ko": "소속 교회나 지부", "en": "Your church or chapter"},
-     "help": {"ko": "이름표에 함께 적습니다.", "en": "It stands on your name badge."}},
+     "help": {"ko": "이름표에 함께 적습니다.", "en": "Printed on your name badge."}},
     {"key": "years", "type": "number", "required": False, "minimum": 0, "maximum": 60, "help": {},
      "label": {"ko": "선교대회에 몇 번 참석하셨나요?", "en": "How many of our conferences have you been to?"}},
     {"key": "arrival", "type": "single_choice", "required": False, "help": {},
      "label": {"ko": "어떻게 오시나요?", "en": "How will you arrive?"},
      "options": [choice("flight", "비행기 (인천공항)", "By plane (Incheon)"), choice("train", "기차나 지하철", "By train or subway"),
-                 choice("bus", "단체 버스", "With a group's bus"), choice("car", "자가용", "By car")]},
+                 choice("bus", "단체 버스", "By group bus"), choice("car", "자가용", "By car")]},
     {"key": "flight", "type": "text", "required": False, "show_if": {"field": "arrival", "in": ["flight"]},
      "label": {"ko": "항공편과 도착 시각", "en": "Flight number and time of arrival"},
      "help": {"ko": "예: KE018, 목요일 오전 5시 40분. 공항 안내팀이 마중 나갑니다.",
               "en": "For example KE018, Thursday 5:40 am. Our team meets you at the airport."}},
     {"key": "needs", "type": "multiple_choice", "required": False, "label": {"ko": "준비해 드릴 것이 있나요?", "en": "What can we prepare for you?"},
      "help": {}, "options": [choice("vegetarian", "채식 식단", "Vegetarian meals"), choice("halal", "할랄 식단", "Halal meals"),
-                             choice("allergy", "알레르기 없는 식단", "Meals without allergens"), choice("wheelchair", "휠체어 자리", "A wheelchair space"),
+                             choice("allergy", "알레르기 유발 식품을 뺀 식단", "Allergen-free meals"), choice("wheelchair", "휠체어 자리", "A wheelchair space"),
                              choice("interpreting", "통역 수신기", "A receiver for interpreting"), choice("childcare", "어린이 돌봄", "Childcare")]},
     {"key": "prayer", "type": "long_text", "required": False, "label": {"ko": "함께 기도할 제목", "en": "What may we pray for?"},
      "help": {"ko": "기도팀만 봅니다.", "en": "Only the prayer team reads this."}},
@@ -67,16 +67,16 @@ def texts(year: int) -> dict:
                   "### 이런 분들을 기다립니다\n"
                   "- 캠퍼스에서 성경을 함께 읽고 있는 학생과 직장인\n- 선교지로 나가기를 준비하는 개인과 가정\n- 지부와 단체로 오시는 분들\n\n"
                   "### 언어\n모든 전체 집회는 한국어와 영어로 진행하고, 스페인어·러시아어·일본어 통역을 제공합니다. 수신기는 신청서에서 고르실 수 있습니다.\n\n"
-                  "### 어린이\n5세부터 초등학생까지 어린이 프로그램이 함께 열립니다. 참가비는 없지만 자리를 준비하도록 신청서에 알려 주세요.",
+                  "### 어린이\n5세부터 초등학생까지 어린이 프로그램이 함께 열립니다. 참가비는 없지만, 자리를 준비할 수 있도록 신청서에 적어 주세요.",
             "en": "Every three years those who serve far apart come together in one place. By day there are messages and seminars, in the "
                   "evening each country tells its story, and on the last morning we pray for those who are about to leave.\n\n"
                   "### Who should come\n"
-                  "- Students and working people who read the Bible together on campus\n- Individuals and families who prepare to go abroad\n"
+                  "- Students and working people who read the Bible together on campus\n- Individuals and families preparing to go abroad\n"
                   "- Chapters and groups, together\n\n"
                   "### Languages\nAll plenary sessions are in Korean and English, with interpreting into Spanish, Russian and Japanese. You "
                   "can ask for a receiver in the form.\n\n"
-                  "### Children\nThere is a programme for children from five to twelve. It is free, but please tell us in the form, so that "
-                  "there is a place for each."},
+                  "### Children\nThere is a programme for children from five to twelve. It is free, but please tell us in the form so that "
+                  "we can keep places."},
         "venue": {"name": {"ko": "송도컨벤시아", "en": "Songdo Convensia"},
                   "address": {"ko": "인천광역시 연수구 센트럴로 123", "en": "123 Central-ro, Yeonsu-gu, Incheon"},
                   "map_url": "https://www.openstreetmap.org/search?query=Songdo%20Convensia"},
@@ -88,15 +88,15 @@ def texts(year: int) -> dict:
              "answer": {"ko": "등록이 확정된 뒤 [wmc@seoul-ubf.example](mailto:wmc@seoul-ubf.example)로 여권 사본을 보내 주세요. 사흘 안에 보내 드립니다.",
                         "en": "Once your registration is confirmed, send a copy of your passport to "
                               "[wmc@seoul-ubf.example](mailto:wmc@seoul-ubf.example). We answer within three days."}},
-            {"question": {"ko": "취소하면 돌려받나요?", "en": "Can I cancel?"},
-             "answer": {"ko": "대회 7일 전까지는 메일에 있는 주문 페이지에서 직접 취소하실 수 있고, 카드로 내신 금액은 전부 돌려드립니다.",
-                        "en": "Until seven days before, on the page that the mail links to. What you paid by card comes back in full."}},
+            {"question": {"ko": "취소하면 환불받을 수 있나요?", "en": "Can I cancel and get a refund?"},
+             "answer": {"ko": "대회 7일 전까지는 메일에 있는 등록 페이지에서 직접 취소하실 수 있고, 카드로 결제하신 금액은 전액 환불해 드립니다.",
+                        "en": "Yes, until seven days before, on the page linked in your email. Card payments are refunded in full."}},
             {"question": {"ko": "공항에서 어떻게 가나요?", "en": "How do I get there from the airport?"},
              "answer": {"ko": "인천공항에서 303번 버스로 40분 걸립니다. 항공편을 적어 주시면 안내팀이 마중 나갑니다.",
                         "en": "Bus 303 from Incheon airport takes 40 minutes. If you give us your flight, our team will meet you."}},
             {"question": {"ko": "하루만 참석해도 되나요?", "en": "May I come for one day only?"},
              "answer": {"ko": "하루 등록은 따로 없지만, 현장에서 하루 이름표를 받으실 수 있습니다.",
-                        "en": "There is no ticket for one day, but you can get a day badge at the desk."}},
+                        "en": "There is no one-day ticket, but you can get a day badge at the desk."}},
         ],
     }
 
