@@ -25,8 +25,8 @@ class Scene:
     status: int = 200
     fold: bool = False
     """Only what is seen without scrolling."""
-    letter: bool = False
-    """A page for a mail program: not one of ours."""
+    repeats: bool = False
+    """The same over and over: one look of axe will do."""
 
 
 def scenes(stage: Stage, locale: str) -> list[Scene]:
@@ -38,7 +38,7 @@ def scenes(stage: Stage, locale: str) -> list[Scene]:
         *(Scene(f"event-{state}", f"{at}/{state}") for state in ("scarce", "sold-out", "closed", "cancelled", "not-yet", "long")),
         Scene("register", f"{WMC}/register"), Scene("register-filled", f"{WMC}/register", act=fill_in),
         Scene("register-errors", f"{WMC}/register", act=make_mistakes, status=422),
-        Scene("register-forty", f"{WMC}/register?participants=40"), Scene("register-free", "/hanbit-university/open-lecture/register"),
+        Scene("register-forty", f"{WMC}/register?participants=40", repeats=True), Scene("register-free", "/hanbit-university/open-lecture/register"),
         Scene("register-approval", "/busan-meetup/build-night/register"), Scene("register-long", f"{at}/long/register"),
         Scene("register-sold-out", f"{at}/sold-out/register"), Scene("register-signed-in", f"{WMC}/register", who=PARTICIPANT),
         Scene("payment", f"{WMC}/register/payment", order="card"),
@@ -63,7 +63,7 @@ def scenes(stage: Stage, locale: str) -> list[Scene]:
         *(Scene(f"error-{status}", f"/dev/ui?status={status}", status=status) for status in (400, 413, 429, 500, 503)),
         Scene("ui", "/dev/ui"), Scene("mailbox", "/dev/mailbox"),
         Scene("mailbox-letter", f"/dev/mailbox/{stage.letters['order_confirmed', locale]}"),
-        *(Scene(f"mail-{kind}", f"/dev/mailbox/{stage.letters[kind, locale]}/html", letter=True) for kind in mail.KINDS),
+        *(Scene(f"mail-{kind}", f"/dev/mailbox/{stage.letters[kind, locale]}/html") for kind in mail.KINDS),
     ]
 
 
