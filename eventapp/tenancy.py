@@ -9,6 +9,7 @@ import time
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
+from functools import lru_cache
 
 from flask import Flask, g, request
 from flask_sqlalchemy.session import Session
@@ -179,12 +180,19 @@ class EventApp(Flask):
     """Flask, with links that stay on the host the visitor is on and in the organisation the page belongs to."""
 
     def url_for(self, endpoint, **values):
+        if endpoint == "static" and "_external" not in values:
+            return self._static_url(**values)
         if "org" not in values and g and g.get("org_slug"):
             name = f"{request.blueprint}{endpoint}" if endpoint.startswith(".") else endpoint
             if self.url_map.is_endpoint_expecting(name, "org"):
                 values["org"] = g.org_slug
         url = super().url_for(endpoint, **values)
         return url if values.get("_external") else shorten(url)
+
+    @lru_cache(maxsize=4096)  # noqa: B019 - there is one application in a process
+    def _static_url(self, **values):
+        """A page has some thirty of them, the same on every host."""
+        return super().url_for("static", **values)
 
 
 def shorten(path: str) -> str:

@@ -1,5 +1,5 @@
 """What every template can use without asking: the design system, languages, money, dates, permissions."""
-from functools import cache
+from functools import cache, lru_cache
 
 import nh3
 from flask import current_app, g
@@ -36,6 +36,7 @@ def _markdown() -> MarkdownIt:
     return MarkdownIt("commonmark", {"html": False, "linkify": False}).enable("table").enable("strikethrough")
 
 
+@lru_cache(maxsize=512)
 def markdown(text: str) -> Markup:
     """An organiser's text as safe HTML; headings begin below the page's own."""
     html = _markdown().render(text or "").replace("<h1>", "<h2>").replace("</h1>", "</h2>")

@@ -21,7 +21,10 @@ class Ui:
     def __getattr__(self, name: str):
         if name.startswith("_"):
             raise AttributeError(name)
-        return getattr(self._environment.get_template(f"ui/{name}.html").module, name)
+        macro = getattr(self._environment.get_template(f"ui/{name}.html").module, name)
+        if not self._environment.auto_reload:
+            setattr(self, name, macro)  # a page asks a hundred times
+        return macro
 
 
 def attributes(given: dict) -> Markup:
