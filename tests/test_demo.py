@@ -112,7 +112,7 @@ def test_the_conference_lies_ahead_and_is_open(world):
 def test_nothing_but_name_email_and_a_program_is_needed_there(world):
     form = db.session.scalars(select(FormVersion).where(FormVersion.event_id == conference().id)).one()
     assert not any(field["required"] for field in form.fields)
-    assert {field["type"] for field in form.fields} >= {"text", "long_text", "number", "single_choice", "multiple_choice"}
+    assert {field["type"] for field in form.fields} >= {"text", "long_text", "number", "single_choice", "multiple_choice", "file"}
     assert any(field.get("show_if") for field in form.fields)
     assert not any(consent["required"] for consent in form.consents) and form.notice["ko"] and form.notice["en"]
 

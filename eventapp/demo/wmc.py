@@ -51,6 +51,9 @@ FIELDS = [
                              choice("interpreting", "통역 수신기", "A receiver for interpreting"), choice("childcare", "어린이 돌봄", "Childcare")]},
     {"key": "prayer", "type": "long_text", "required": False, "label": {"ko": "함께 기도할 제목", "en": "What may we pray for?"},
      "help": {"ko": "기도팀만 봅니다.", "en": "Only the prayer team reads this."}},
+    {"key": "recommendation", "type": "file", "required": False, "show_if": {"program": ["leaders-forum"]},
+     "label": {"ko": "지부의 추천서", "en": "A letter from your chapter"},
+     "help": {"ko": "포럼을 신청하신 분만. PDF나 사진으로 올려 주세요.", "en": "For the forum only. A PDF or a picture."}},
     {"key": "delegation", "type": "text", "required": False, "per_order": True, "help": {},
      "label": {"ko": "단체 이름", "en": "Name of your delegation"}},
 ]
