@@ -68,7 +68,7 @@ class Shop:
 
         browser = self.app.test_client()
         with self.app.test_request_context("/"):
-            browser.set_cookie("order", sign("order", [order.org_id, order.id]))
+            browser.set_cookie("order", sign("order", [self.world.seoul.id, id_of(order)]))
         return browser
 
     def pay(self, method: str = "card", people: int = 1, browser=None) -> Order:
@@ -136,10 +136,11 @@ class Shop:
 
 
 @pytest.fixture
-def shop(app, world, gateway, settings, work) -> Shop:
+def shop(app, world, gateway, settings, work):
     settings(toss_api_url=f"{gateway.address}/toss", toss_sdk_url=f"{gateway.address}/toss/v2/standard", backoff_scale=0.0,
              toss_client_key=KEYS[0], toss_secret_key=KEYS[1])
-    return Shop(app, world, gateway, work)
+    yield Shop(app, world, gateway, work)
+    gateway.control("accounts", client_key=KEYS[0], secret_keys=[KEYS[1]])
 
 
 @pytest.fixture

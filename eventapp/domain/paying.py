@@ -18,6 +18,7 @@ from eventapp.models import (
     GatewayAccount,
     Order,
     Organization,
+    OutboxItem,
     Payment,
     PaymentAttempt,
     PaymentRoute,
@@ -160,7 +161,9 @@ def checkout(payment: Payment, success_url: str, fail_url: str) -> CheckoutInstr
     account = db.session.get(GatewayAccount, payment.account_id)
     public = Keys(account.provider, account.mode, account.client_key, calling.keys(account).secret_keys,
                   config.active().toss_api_url, config.active().toss_sdk_url)
-    return PROVIDERS[payment.provider].create_checkout(public, calling.intent(payment, success_url=success_url, fail_url=fail_url))
+    until = due(db.session.get(Order, payment.order_id).event_id) if payment.method == VIRTUAL_ACCOUNT else None
+    return PROVIDERS[payment.provider].create_checkout(
+        public, calling.intent(payment, success_url=success_url, fail_url=fail_url, due_at=until))
 
 
 # -- looking ------------------------------------------------------------------------------------------------
@@ -210,7 +213,7 @@ def returned(payment: Payment, hint: ReturnHint) -> str:
         return ASKED
     if another_was_first(order) and not faults.guard_off("payment.first_wins"):
         return SETTLED
-    if payment.status in ENDED or payment.problem:
+    if payment.problem or (payment.status in ENDED and not given_up(payment)):
         return OVER
     if hint.claimed_amount != payment.amount and not faults.guard_off("payment.returned_amount"):
         audit.record("payment.amount_differs", payment, by=audit.Actor("buyer", order.id),
@@ -222,8 +225,15 @@ def returned(payment: Payment, hint: ReturnHint) -> str:
     registering.hold(order, max(order.hold_until or clock.now(), clock.now() + config.active().hold))
     if payment.amount != ledger.owed(order) and not faults.guard_off("payment.changed"):
         return OVER  # the order has changed since the window was opened
+    if payment.status == EXPIRED:
+        payment.status = PENDING
     attempts.prepare(payment, "confirm", calling.request_of(payment, gateway_key=hint.gateway_key))
     return ASKED
+
+
+def given_up(payment: Payment) -> bool:
+    """Whether only our own clock has ended it: a buyer who comes after that is welcome while there are places."""
+    return payment.status == EXPIRED and not payment.failure_code
 
 
 def another_was_first(order: Order) -> bool:
@@ -236,7 +246,7 @@ def _still_held(order: Order) -> bool:
     registrations = registering.of_order(order)
     late = registering.with_status(registrations, Status.EXPIRED)
     if late:
-        return registering._take_again(db.session.get(Event, order.event_id), late, audit.Actor("buyer", order.id))
+        return registering.take_again(db.session.get(Event, order.event_id), late, audit.Actor("buyer", order.id))
     return bool(registering.with_status(registrations, Status.PENDING_PAYMENT))
 
 
@@ -305,14 +315,21 @@ def reconcile() -> None:
 
 
 def _doubtful(now: datetime):
-    """Begun and not heard of; waiting for a deposit; given back and not yet arrived. Each at its own pace."""
+    """Begun and not heard of; waiting for a deposit; given back and not yet arrived. Each at its own pace, and none of those
+    that a job asks about already."""
     asked = func.coalesce(Payment.checked_at, Payment.created_at)
     young = Payment.created_at > now - timedelta(minutes=45)
-    begun = Payment.status.in_((CREATED, PENDING, AUTHORIZED)) & young & (asked < now - timedelta(minutes=2))
+    silent = func.coalesce(Payment.checked_at + timedelta(minutes=3), Payment.created_at) < now - timedelta(minutes=2)
+    begun = Payment.status.in_((CREATED, PENDING, AUTHORIZED)) & young & silent
     waiting = (Payment.status == AWAITING_DEPOSIT) & (asked < now - timedelta(hours=1))
     due = (Payment.status == AWAITING_DEPOSIT) & (Payment.due_at + GRACE <= now) & (asked < Payment.due_at + GRACE)
     going_back = (Payment.status == REFUND_PENDING) & (asked < now - timedelta(hours=6))
-    return select(Payment).where(Payment.account_id.is_not(None), begun | waiting | due | going_back).order_by(Payment.id).limit(500)
+    being_asked = exists().where(
+        OutboxItem.org_id == Payment.org_id, OutboxItem.kind == "gateway_refresh", OutboxItem.done_at.is_(None),
+        OutboxItem.dead_at.is_(None), (OutboxItem.run_at <= now) | (OutboxItem.attempts > 0),
+        OutboxItem.payload["payment_id"].as_integer() == Payment.id)
+    return select(Payment).where(Payment.account_id.is_not(None), begun | waiting | due | going_back,
+                                 ~being_asked).order_by(Payment.id).limit(500)
 
 
 def _unwanted():

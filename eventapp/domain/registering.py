@@ -79,7 +79,7 @@ def money_arrived(order: Order, *, by) -> bool:
     registrations = of_order(order)
     event = db.session.get(Event, order.event_id)
     late = with_status(registrations, Status.EXPIRED)
-    if late and not _take_again(event, late, by):
+    if late and not take_again(event, late, by):
         return False
     waiting = with_status(registrations, Status.PENDING_PAYMENT)
     if not waiting:
@@ -100,7 +100,7 @@ def confirm(order: Order, registrations, *, by, **values) -> None:
     later("mail_order_confirmed", order, key=str(len(with_status(of_order(order), Status.CONFIRMED))))
 
 
-def _take_again(event: Event, late, by) -> bool:
+def take_again(event: Event, late, by) -> bool:
     """Money that comes after the hold has ended takes the places once more, when there are any."""
     if event.registration_state(clock.now()) not in ("open", "closed") or clock.now() >= event.ends_at:
         return False
@@ -156,7 +156,7 @@ def may_cancel(event: Event, order: Order, registrations) -> str:
         return _("There is nothing left to cancel.")
     if event.cancellable_until is None or clock.now() >= event.cancellable_until:
         return _("This can no longer be cancelled here. Please contact the organiser.")
-    if ledger.paid(order) and order.method not in ("card", "bank_transfer"):
+    if order.total and order.method not in ("card", "bank_transfer") and ledger.paid(order):
         return _("For a refund to a bank account, please contact the organiser.")
     return ""
 

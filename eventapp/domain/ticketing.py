@@ -1,4 +1,6 @@
 """Tickets and the letters that bring them: from rows to plain values, from values to PDF, calendar and mail."""
+from functools import cached_property
+
 from sqlalchemy import select
 from sqlalchemy.orm import selectinload
 
@@ -115,7 +117,18 @@ class Papers:
         order = self.order
         return OrderValues(name=order.name, url=self.order_url, amount=order.total, currency=order.currency,
                            participants=tuple(map(self.participant, registrations or self.registrations)),
-                           pay_by=order.hold_until)
+                           pay_by=self.pay_by)
+
+    @property
+    def pay_by(self):
+        """The bank closes an account of the gateway's a little before the places are given free."""
+        waiting = self.payment and self.payment.due_at and self.payment.status == "awaiting_deposit"
+        return self.payment.due_at if waiting else self.order.hold_until
+
+    @cached_property
+    def payment(self) -> Payment | None:
+        """The latest one."""
+        return db.session.scalar(select(Payment).where(Payment.order_id == self.order.id).order_by(Payment.id.desc()).limit(1))
 
     def participant(self, registration: Registration) -> Participant:
         programs = tuple(localized(item.name) + (f" ×{item.quantity}" if item.quantity > 1 else "")
@@ -128,7 +141,7 @@ class Papers:
 
     def deposit(self) -> Deposit | None:
         """Where the money of an order by transfer goes, once that is known."""
-        payment = db.session.scalar(select(Payment).where(Payment.order_id == self.order.id).order_by(Payment.id.desc()).limit(1))
+        payment = self.payment
         if payment is None or not payment.virtual_account:
             return None
         account, virtual = payment.virtual_account, payment.method == "virtual_account"

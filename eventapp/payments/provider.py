@@ -125,6 +125,8 @@ class PaymentIntent:
     customer_email: str = ""
     customer_phone: str = ""
     tax_free: int = 0
+    due_at: datetime | None = None
+    """Until when the money may come, where the window makes an account for it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -81,6 +81,8 @@ def create_checkout(account: GatewayAccount, intent: PaymentIntent) -> CheckoutI
         request["customerMobilePhone"] = phone
     if intent.tax_free:
         request["taxFreeAmount"] = intent.tax_free
+    if intent.method == VIRTUAL_ACCOUNT and intent.due_at:
+        request["virtualAccount"] = {"dueDate": intent.due_at.astimezone(KST).strftime("%Y-%m-%dT%H:%M:%S")}
     if intent.method == CARD:
         request["card"] = {"useEscrow": False, "flowMode": "DEFAULT", "useCardPoint": False, "useAppCardOnly": False}
     params = {"provider": name, "orderId": intent.order_ref, "amount": amount, "currency": "KRW",

@@ -194,7 +194,6 @@ def test_40_a_revoked_key_leaves_the_payment_open_and_the_account_unhealthy(shop
     shop.later(seconds=10)
     shop.work()
     assert shop.statuses(order) == ["confirmed"]
-    shop.gateway.control("accounts", client_key=KEYS[0], secret_keys=[KEYS[1]])
 
 
 def test_40_the_previous_key_still_serves_while_it_is_changed(shop):
@@ -277,6 +276,17 @@ def test_a_hold_that_has_ended_is_taken_again_when_there_are_places(shop):
     assert shop.entries(order) == [("charged", 100_000), ("released", 100_000), ("charged", 100_000), ("paid", 100_000)]
 
 
+def test_a_buyer_who_approves_after_the_hold_has_ended_is_in_while_there_are_places(shop):
+    order = shop.place()
+    shop.later(minutes=16)
+    shop.work()
+    assert (shop.statuses(order), shop.payment(order).status) == (["expired"], "expired")
+    shop.browser_of(order).get(shop.approve(shop.payment(order)))
+    shop.work()
+    assert shop.statuses(order) == ["confirmed"]
+    assert shop.balanced()
+
+
 def test_42_an_order_that_was_changed_after_the_window_opened_is_not_charged_the_old_sum(shop):
     order = shop.place(people=2)
     address = shop.approve(shop.payment(order))
@@ -320,6 +330,37 @@ def test_7_a_window_opened_for_less_is_refused_by_the_gateway_because_we_ask_for
     shop.work()
     assert (shop.payment(order).status, shop.payment(order).failure_code) == ("failed", "FORBIDDEN_REQUEST")
     assert shop.balanced()
+
+
+def open_for_less(shop, payment):
+    """The buyer has altered the page: the window approves another sum than is due."""
+    cheap = replace(calling.intent(payment), amount=replace(calling.intent(payment).amount, amount=1000),
+                    success_url="http://localhost/payment/success?ref=x", fail_url="http://localhost/x")
+    params = PROVIDERS["toss"].create_checkout(calling.keys(shop.account), cheap).params
+    shop.gateway.control("pay", client_key=KEYS[0], request=params["request"])
+
+
+def test_a_window_opened_for_less_and_left_does_not_keep_the_places(shop):
+    order = shop.place()
+    open_for_less(shop, shop.payment(order))
+    for _ in range(4):
+        shop.later(minutes=5)
+        reconcile(shop)
+    assert shop.statuses(order) == ["expired"]
+    payment = shop.payment(order)
+    assert (payment.status, payment.failure_code, payment.problem) == ("failed", "AMOUNT_DIFFERS", None)
+    assert (shop.entries(order), shop.balanced()) == ([("charged", 100_000), ("released", 100_000)], True)
+
+
+def test_without_the_guard_it_would_keep_them_for_ever(shop, guards_off):
+    guards_off("payment.untaken")
+    order = shop.place()
+    open_for_less(shop, shop.payment(order))
+    shop.later(minutes=5)
+    reconcile(shop)
+    shop.later(days=2)
+    reconcile(shop)
+    assert shop.statuses(order) == ["pending_payment"]
 
 
 def test_8_an_amount_that_differs_in_the_gateways_answer_waits_for_a_person(shop):
@@ -523,6 +564,18 @@ def test_23_a_deposit_that_the_bank_takes_back_suspends_the_tickets_until_it_com
     assert registering.of_order(order)[0].ticket_version > version
 
 
+def test_what_is_asked_about_already_is_not_asked_again_each_minute(shop, settings):
+    order = shop.deposit_account()
+    settings(backoff_scale=1.0)
+    shop.gateway.fault("fetch", "500", times=0)
+    for _ in range(5):
+        shop.later(hours=2)
+        reconcile(shop)
+    waiting = select(OutboxItem).where(OutboxItem.kind == "gateway_refresh", OutboxItem.done_at.is_(None), OutboxItem.attempts > 0)
+    assert len(db.session.scalars(waiting).all()) == 1
+    assert shop.statuses(order) == ["pending_payment"]
+
+
 def test_an_account_for_an_order_that_was_cancelled_is_closed_at_the_gateway(shop):
     order = shop.deposit_account()
     registering.cancel(registering.of_order(order), by=STAFF)
@@ -530,6 +583,14 @@ def test_an_account_for_an_order_that_was_cancelled_is_closed_at_the_gateway(sho
     reconcile(shop)
     assert (shop.payment(order).status, shop.get_books(order)["status"]) == ("voided", "CANCELED")
     assert shop.entries(order) == [("charged", 100_000), ("released", 100_000)]
+
+
+def test_the_window_too_makes_an_account_that_is_due_when_we_say(shop):
+    order = shop.place("virtual_account")
+    shop.browser_of(order).get(shop.approve(shop.payment(order)))
+    shop.work()
+    days = (shop.payment(order).due_at - clock.now()).total_seconds() / 86400
+    assert 2.99 < days <= 3
 
 
 def test_paying_by_card_closes_the_account_that_was_open(shop):

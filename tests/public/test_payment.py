@@ -210,34 +210,38 @@ def test_on_the_organisations_own_host_the_window_comes_back_to_it(shop):
 
 # -- a gateway that hangs -------------------------------------------------------------------------------------
 
-def test_one_request_of_a_process_waits_and_no_longer_than_three_seconds(shop, monkeypatch):
-    """The worker does not answer at all. Of twenty buyers who come back at once one waits; the others are sent to the checking
-    page, and the event page is served all the while."""
+def test_one_request_of_a_process_waits_and_the_others_are_sent_on_at_once(shop, monkeypatch):
+    """The worker does not answer at all. Of those who come back at once one waits; the rest are shown the checking page, and
+    the event page is served all the while."""
     monkeypatch.setattr(shop.app, "testing", False)
     monkeypatch.setattr(outbox, "wake", lambda queue, times=1: None)
-    monkeypatch.setattr(returning, "PATIENCE", 1.0)
     addresses = []
     for _ in range(6):
         order = shop.place()
         addresses.append((shop.browser_of(order), shop.approve(shop.payment(order))))
-    took, where = [], []
+    others_are_back, waited, where = threading.Event(), [], []
+
+    def look_again(seconds):
+        waited.append(threading.current_thread().name)
+        others_are_back.wait(30)
 
     def come_back(browser, address):
-        began = time.monotonic()
         where.append(urlsplit(browser.get(address).headers["Location"]).path)
-        took.append(time.monotonic() - began)
 
+    monkeypatch.setattr(returning.time, "sleep", look_again)
+    monkeypatch.setattr(returning, "PATIENCE", 0.1)
     threads = [threading.Thread(target=come_back, args=each) for each in addresses]
     for thread in threads:
         thread.start()
-    began = time.monotonic()
+    until = time.monotonic() + 25
+    while len(where) < 5 and time.monotonic() < until:
+        threads[0].join(0.05)
     assert shop.app.test_client().get("/seoul-ubf/wmc-2026").status_code == 200
-    page_took = time.monotonic() - began
+    assert (where, len(waited)) == (["/payment/success"] * 5, 1)
+    others_are_back.set()
     for thread in threads:
         thread.join()
     assert where == ["/payment/success"] * 6
-    assert sorted(took)[-1] < 2.5 and len([one for one in took if one >= 1.0]) <= 2, took
-    assert page_took < 1.0
 
 
 def test_the_answer_that_comes_while_we_look_is_shown_at_once(shop, monkeypatch):
@@ -247,7 +251,6 @@ def test_the_answer_that_comes_while_we_look_is_shown_at_once(shop, monkeypatch)
     monkeypatch.setattr(shop.app, "testing", False)
 
     def worker():
-        time.sleep(0.3)
         with shop.app.app_context():
             outbox.drain("gateway")
 

@@ -32,14 +32,15 @@ def show(event, token):
 def order_values(papers: ticketing.Papers) -> dict:
     """What the buyer's page and the confirmation show."""
     order = papers.order
+    owed, paid = ledger.owed_and_paid(order)
     return {
         **branding(), "order": order, "event": papers.event,
         "registrations": papers.registrations,
         "qr_codes": {one.id: qr.svg(ticketing.code(papers.event, one), one.number) for one in papers.confirmed},
         "tickets": {one.id: url_for("public.ticket.show", event=papers.event.slug, token=ticketing.ticket_token(one))
                     for one in papers.confirmed},
-        "lines": showing.order_lines(papers.registrations), "owed": ledger.owed(order), "paid": ledger.paid(order),
-        "deposit": papers.deposit(),
+        "lines": showing.order_lines(papers.registrations), "owed": owed, "paid": paid,
+        "deposit": papers.deposit(), "pay_by": papers.pay_by,
         "why_not_cancel": registering.may_cancel(papers.event, order, papers.registrations),
         "order_url": url_for("public.order.show", event=papers.event.slug, token=ticketing.order_token(order)),
     }
