@@ -1,5 +1,8 @@
 """What an operator types: release, check, where, routes-json, faults; and when the application does not start."""
 import json
+import os
+import subprocess
+import sys
 import threading
 from dataclasses import replace
 
@@ -130,6 +133,15 @@ def test_commands_start_whatever_the_role(app, monkeypatch):
     with click.Context(click.Command("release")):
         dispose(create_app(production(app)))
     config.activate(before)
+
+
+def test_production_without_its_secrets_names_each_and_shows_no_trace():
+    environment = {"PATH": os.environ["PATH"], "APP_ENV": "production", "GUARDS_OFF": "csrf", "RATE_LIMIT_SCALE": "0"}
+    answer = subprocess.run([sys.executable, "-c", "import wsgi"], cwd=config.ROOT, env=environment, capture_output=True, text=True)
+    assert answer.returncode == 1 and "Traceback" not in answer.stderr
+    for name in ("SECRET_KEY: needed", "ENCRYPTION_KEY: needed", "DATABASE_URL: needed", "SMTP_URL: needed", "GUARDS_OFF: refused",
+                 "RATE_LIMIT_SCALE: 0 is refused"):
+        assert name in answer.stderr
 
 
 def test_what_is_wrong_with_a_role_is_said():

@@ -83,9 +83,9 @@ class Story:
     begun: datetime
     ended: datetime
     user_id: int | None = None
-    order: Order | None = None
-    registrations: tuple = ()
-    payment: Payment | None = None
+    order_id: int = 0
+    registration_ids: tuple = ()
+    payment_id: int | None = None
 
     @property
     def total(self) -> int:
@@ -100,7 +100,6 @@ def register(event: Event, now: datetime) -> None:
     write_history(stories)
     if event.slug in ("wmc-2026", "summer-retreat"):
         check_in(event, stories, random, now)
-    db.session.flush()
 
 
 # -- making it up ----------------------------------------------------------------------------------
@@ -172,101 +171,114 @@ def answers(offer, person, random) -> dict:
 
 # -- rows ------------------------------------------------------------------------------------------
 
+def write(model, rows: list[dict], *returning) -> list:
+    """One statement for all of them."""
+    if not rows:
+        return []
+    return db.session.execute(insert(model).values(rows).returning(*returning or (model.id,))).all()
+
+
 def write_orders(event, offer, stories, random) -> None:
-    for number, story in enumerate(stories):
-        buyer, size = story.people[0], len(story.people)
-        story.order = Order(
-            event_id=event.id, submission=f"demo-{event.slug}-{number}", name=buyer.name, email=buyer.email, phone=buyer.phone,
-            locale=buyer.locale, currency=event.currency, total=story.total, method=story.kind.method if story.total else "free",
-            form_version=offer.form.version, user_id=story.user_id, created_at=story.begun,
-            answers={"delegation": buyer.church} if size > 4 else {})
-    db.session.add_all(story.order for story in stories)
-    db.session.flush()
+    by_submission = {f"demo-{event.slug}-{number}": story for number, story in enumerate(stories)}
+    for order_id, submission in write(Order, [
+            {"event_id": event.id, "submission": submission, "name": story.people[0].name, "email": story.people[0].email,
+             "phone": story.people[0].phone, "locale": story.people[0].locale, "currency": event.currency, "total": story.total,
+             "method": story.kind.method if story.total else "free", "form_version": offer.form.version, "user_id": story.user_id,
+             "answers": {"delegation": story.people[0].church} if len(story.people) > 4 else {}, "created_at": story.begun}
+            for submission, story in by_submission.items()], Order.id, Order.submission):
+        by_submission[submission].order_id = order_id
+    rows = [registration(event, offer, story, position, person, random)
+            for story in stories for position, person in enumerate(story.people, start=1)]
+    ids = {(order_id, position): id_ for id_, order_id, position in write(
+        Registration, rows, Registration.id, Registration.order_id, Registration.position)}
     for story in stories:
-        story.registrations = [
-            Registration(order_id=story.order.id, event_id=event.id, position=position, code=event.code, status=story.kind.status,
-                         name=person.name, email=person.email, phone=person.phone, locale=person.locale, created_at=story.begun,
-                         answers=answers(offer, person, random), tags=[random.choice(TAGS)] if random.random() < 0.08 else [],
-                         paid_at=story.ended if story.kind.money == "paid" and story.total else None,
-                         confirmed_at=story.ended if story.kind.status == Status.CONFIRMED else None,
-                         ticket_version=2 if story.kind.status == Status.CANCELLED else 1,
-                         status_reason="cancelled by the buyer" if story.kind.status == Status.CANCELLED else "")
-            for position, person in enumerate(story.people, start=1)]
-    db.session.add_all(one for story in stories for one in story.registrations)
-    db.session.flush()
+        story.registration_ids = tuple(ids[story.order_id, position] for position in range(1, len(story.people) + 1))
     write_lines(stories)
     write_consents(offer, stories, random)
-    for story in stories:
-        if story.user_id:
-            db.session.add(Participation(user_id=story.user_id, org_id=event.org_id, order_id=story.order.id, created_at=story.begun))
+    write(Participation, [{"user_id": story.user_id, "org_id": event.org_id, "order_id": story.order_id, "created_at": story.begun}
+                          for story in stories if story.user_id], Participation.order_id)
+
+
+def registration(event, offer, story, position, person, random) -> dict:
+    kind, cancelled = story.kind, story.kind.status == Status.CANCELLED
+    return {"order_id": story.order_id, "event_id": event.id, "position": position, "code": event.code, "status": kind.status,
+            "name": person.name, "email": person.email, "phone": person.phone, "locale": person.locale, "created_at": story.begun,
+            "answers": answers(offer, person, random), "tags": [random.choice(TAGS)] if random.random() < 0.08 else [],
+            "paid_at": story.ended if kind.money == "paid" and story.total else None,
+            "confirmed_at": story.ended if kind.status == Status.CONFIRMED else None,
+            "ticket_version": 2 if cancelled else 1, "status_reason": "cancelled by the buyer" if cancelled else ""}
 
 
 def write_lines(stories) -> None:
-    db.session.execute(insert(LineItem), [
-        {"registration_id": registration.id, "program_id": line.program.id, "name": line.program.name, "tier": line.tier,
+    write(LineItem, [
+        {"registration_id": registration_id, "program_id": line.program.id, "name": line.program.name, "tier": line.tier,
          "quantity": line.quantity, "unit_price": line.unit_price, "created_at": story.begun}
-        for story in stories for registration, lines in zip(story.registrations, story.sold) for line in lines])
+        for story in stories for registration_id, lines in zip(story.registration_ids, story.sold) for line in lines])
 
 
 def write_consents(offer, stories, random) -> None:
     hashes = {(consent["key"], locale): hashlib.sha256(consent["text"][locale].encode()).hexdigest()
               for consent in offer.form.consents for locale in ("ko", "en")}
-    db.session.execute(insert(Consent), [
-        {"registration_id": registration.id, "key": consent["key"], "purpose": consent["purpose"], "version": consent["version"],
-         "text_hash": hashes[consent["key"], registration.locale], "given": random.random() < 0.6, "created_at": story.begun}
-        for story in stories for registration in story.registrations for consent in offer.form.consents])
+    write(Consent, [
+        {"registration_id": registration_id, "key": consent["key"], "purpose": consent["purpose"], "version": consent["version"],
+         "text_hash": hashes[consent["key"], person.locale], "given": random.random() < 0.6, "created_at": story.begun}
+        for story in stories for registration_id, person in zip(story.registration_ids, story.people) for consent in offer.form.consents])
 
 
 def write_money(event, stories) -> None:
     """The payment as it stands, and every movement in the ledger, as `domain/ledger.py` would have written it."""
-    owing = [story for story in stories if story.total and story.kind.money != "none"]
+    owing = {story.order_id: story for story in stories if story.total and story.kind.money != "none"}
     account, own = paying.account_for("card"), db.session.get(Organization, event.org_id).bank_account
-    for number, story in enumerate(owing):
-        story.payment = payment(story, f"ev_demo_{event.id}_{number:04}", account, own)
-    db.session.add_all(story.payment for story in owing)
-    db.session.flush()
-    for story in owing:
-        db.session.add(PaymentRoute(key=f"order:{story.payment.gateway_order_id}", org_id=event.org_id, id=story.payment.id))
-        if story.kind.money == "refunded":
-            db.session.add(Refund(payment_id=story.payment.id, amount=story.total, reason="cancelled by the buyer", state="done",
-                                  transaction_key=f"{story.payment.gateway_order_id}-back", done_at=story.ended, created_at=story.ended))
-        elif story.kind.money == "owed":
-            registering.hold(story.order, story.payment.due_at)
-    entries = [entry for story in owing for entry in movements(story)]
-    if entries:
-        db.session.execute(insert(LedgerEntry), entries)
+    for payment_id, order_id in write(Payment, [payment(event, story, account, own) for story in owing.values()],
+                                      Payment.id, Payment.order_id):
+        owing[order_id].payment_id = payment_id
+    write(PaymentRoute, [{"key": f"order:{reference(story)}", "org_id": event.org_id, "id": story.payment_id} for story in owing.values()])
+    write(Refund, [{"payment_id": story.payment_id, "amount": story.total, "reason": "cancelled by the buyer", "state": "done",
+                    "transaction_key": f"{reference(story)}-back", "done_at": story.ended, "created_at": story.ended}
+                   for story in owing.values() if story.kind.money == "refunded"])
+    write(LedgerEntry, [entry for story in owing.values() for entry in movements(event, story)])
+    for story in owing.values():
+        if story.kind.money == "owed":
+            registering.hold(db.session.get(Order, story.order_id), due(story))
 
 
-def payment(story, gateway_order_id, account, own) -> Payment:
-    by_hand = story.kind.method == "manual_transfer"
-    money = story.kind.money
+def reference(story) -> str:
+    return f"ev_demo_{story.order_id}"
+
+
+def due(story) -> datetime:
+    return (story.begun + timedelta(days=3)).replace(microsecond=0)
+
+
+def payment(event, story, account, own) -> dict:
+    by_hand, money = story.kind.method == "manual_transfer", story.kind.money
     status = {"paid": "paid", "owed": "awaiting_deposit", "refunded": "refunded"}.get(
         money, "expired" if story.kind.status == Status.EXPIRED else "voided")
-    virtual = {"bank": "shinhan", "number": f"X562{story.order.id:010}", "holder": story.order.name}
-    came = money in ("paid", "refunded")
-    return Payment(
-        order_id=story.order.id, account_id=account.id if account and not by_hand else None, provider="manual" if by_hand else "toss",
-        method=story.kind.method, gateway_order_id=gateway_order_id, gateway_key=None if by_hand else f"tdemo{gateway_order_id}",
-        amount=story.total, currency=story.order.currency, status=status, balance=story.total if money == "paid" else 0,
-        virtual_account=own if by_hand else virtual if story.kind.method == "virtual_account" else None,
-        due_at=(story.begun + timedelta(days=3)).replace(microsecond=0) if story.kind.method != "card" else None,
-        approved_at=story.ended if came else None, checked_at=story.ended, created_at=story.begun)
+    virtual = {"bank": "shinhan", "number": f"X562{story.order_id:010}", "holder": story.people[0].name}
+    return {
+        "order_id": story.order_id, "account_id": account.id if account and not by_hand else None,
+        "provider": "manual" if by_hand else "toss", "method": story.kind.method, "gateway_order_id": reference(story),
+        "gateway_key": None if by_hand else f"tdemo_{story.order_id}", "amount": story.total, "currency": event.currency,
+        "status": status, "balance": story.total if money == "paid" else 0,
+        "virtual_account": own if by_hand else virtual if story.kind.method == "virtual_account" else None,
+        "due_at": due(story) if story.kind.method != "card" else None, "checked_at": story.ended, "created_at": story.begun,
+        "approved_at": story.ended if money in ("paid", "refunded") else None}
 
 
-def movements(story) -> list[dict]:
+def movements(event, story) -> list[dict]:
     """`released`: what was sold and is owed no more; nobody owes what was given back."""
-    till = "bank" if story.payment.provider == "manual" else "gateway"
-    reference, money, paid_at = story.payment.gateway_order_id, story.kind.money, story.begun + (story.ended - story.begun) / 4
+    till = "bank" if story.kind.method == "manual_transfer" else "gateway"
+    money, paid_at = story.kind.money, story.begun + (story.ended - story.begun) / 4
     rows = [("charged", "placed", "receivable", "sales", story.begun, None)]
     if money in ("paid", "refunded"):
-        rows.append(("paid", f"{reference} 1", till, "receivable", story.ended if money == "paid" else paid_at, story.payment.id))
+        rows.append(("paid", f"{reference(story)} 1", till, "receivable", story.ended if money == "paid" else paid_at, story.payment_id))
     if money in ("released", "refunded"):
-        key = "expired 0" if story.kind.status == Status.EXPIRED else f"cancelled:{story.registrations[0].id} 0"
+        key = "expired 0" if story.kind.status == Status.EXPIRED else f"cancelled:{story.registration_ids[0]} 0"
         rows.append(("released", key, "sales", "receivable", story.ended, None))
     if money == "refunded":
-        rows.append(("refunded", f"{reference}-back", "receivable", till, story.ended, story.payment.id))
-    return [{"order_id": story.order.id, "payment_id": payment_id, "kind": kind, "transaction_key": key, "debit": debit,
-             "credit": credit, "amount": story.total, "currency": story.order.currency, "created_at": at}
+        rows.append(("refunded", f"{reference(story)}-back", "receivable", till, story.ended, story.payment_id))
+    return [{"order_id": story.order_id, "payment_id": payment_id, "kind": kind, "transaction_key": key, "debit": debit,
+             "credit": credit, "amount": story.total, "currency": event.currency, "created_at": at}
             for kind, key, debit, credit, at, payment_id in rows]
 
 
@@ -277,14 +289,14 @@ ACTIONS = {Status.CONFIRMED: "registration.confirmed", Status.EXPIRED: "registra
 def write_history(stories) -> None:
     rows = []
     for story in stories:
-        buyer = {"actor_kind": "buyer", "actor_id": story.order.id, "address": "", "request_id": ""}
+        buyer = {"actor_kind": "buyer", "actor_id": story.order_id, "address": "", "request_id": ""}
         system = buyer | {"actor_kind": "system", "actor_id": None}
-        rows.append(buyer | {"action": "order.placed", "object_kind": "order", "object_id": story.order.id, "created_at": story.begun,
-                             "after": {"total": story.total, "method": story.order.method, "participants": len(story.people)}})
+        rows.append(buyer | {"action": "order.placed", "object_kind": "order", "object_id": story.order_id, "created_at": story.begun,
+                             "after": {"total": story.total, "method": story.kind.method, "participants": len(story.people)}})
         if story.kind.status in ACTIONS:
-            rows += [system | {"action": ACTIONS[story.kind.status], "object_kind": "registration", "object_id": registration.id,
-                               "created_at": story.ended, "after": {"status": story.kind.status}} for registration in story.registrations]
-    db.session.execute(insert(AuditLog), rows)
+            rows += [system | {"action": ACTIONS[story.kind.status], "object_kind": "registration", "object_id": registration_id,
+                               "created_at": story.ended, "after": {"status": story.kind.status}} for registration_id in story.registration_ids]
+    write(AuditLog, rows)
 
 
 def check_in(event, stories, random, now) -> None:
@@ -292,12 +304,12 @@ def check_in(event, stories, random, now) -> None:
     past, rows = event.starts_at < now, []
     evenings = [now.replace(hour=11, minute=0, second=0, microsecond=0) - timedelta(days=7 * weeks + 2) for weeks in range(8)]
     for story in stories:
-        for registration in story.registrations if story.kind.status == Status.CONFIRMED else ():
+        for registration_id in story.registration_ids if story.kind.status == Status.CONFIRMED else ():
             after = [evening for evening in evenings if evening > story.ended]
             if past and random.random() < 0.93:
-                rows.append({"registration_id": registration.id, "checkpoint": "entry",
+                rows.append({"registration_id": registration_id, "checkpoint": "entry",
                              "created_at": event.starts_at + timedelta(minutes=random.gauss(-20, 25))})
             elif not past and after and random.random() < 0.5:
-                rows.append({"registration_id": registration.id, "checkpoint": "orientation",
+                rows.append({"registration_id": registration_id, "checkpoint": "orientation",
                              "created_at": random.choice(after) + timedelta(minutes=random.gauss(0, 8))})
-    db.session.execute(insert(CheckIn), rows)
+    write(CheckIn, rows)
