@@ -39,10 +39,12 @@ GRACE = timedelta(minutes=10)
 MONEY = (PAID, PARTIALLY_REFUNDED, REFUND_PENDING, REFUNDED)
 WAITING = (CREATED, PENDING, AUTHORIZED, AWAITING_DEPOSIT)
 ENDED = (VOIDED, FAILED, EXPIRED)
+UNTAKEN = (PENDING, AUTHORIZED, FAILED, EXPIRED, VOIDED)
+"""No money has moved, and none will unless we confirm."""
 DIFFERS = "differs"
 APPLIED, OLDER = "applied", "older"
 
-faults.register_guard("payment.differences", "payment.older", "payment.second")
+faults.register_guard("payment.differences", "payment.untaken", "payment.older", "payment.second")
 
 
 def apply_snapshot(payment: Payment, snapshot: GatewayPayment, *, by=audit.GATEWAY) -> str:
@@ -50,6 +52,8 @@ def apply_snapshot(payment: Payment, snapshot: GatewayPayment, *, by=audit.GATEW
     waits for a person and never becomes paid."""
     order = lock(payment)
     wrong = differences(payment, snapshot)
+    if wrong and snapshot.status in UNTAKEN and payment.status in (CREATED, PENDING) and not faults.guard_off("payment.untaken"):
+        return drop(payment, *wrong, by=by)
     if wrong and not faults.guard_off("payment.differences"):
         needs_a_person(payment, DIFFERS, *wrong, by=by)
         log.error("a payment differs from the gateway's", extra={"payment_id": payment.id, "expected": wrong[0], "found": wrong[1]})
@@ -66,6 +70,15 @@ def apply_snapshot(payment: Payment, snapshot: GatewayPayment, *, by=audit.GATEW
         account_issued(order, payment)
     if snapshot.captured:
         adopt_refunds(order, payment, snapshot, by=by)
+    return APPLIED
+
+
+def drop(payment: Payment, expected: dict, found: dict, *, by) -> str:
+    """A window that somebody opened for another sum than the page printed. It must not keep the places, as a difference
+    over money does: whoever alters a page would hold them for nothing, for ever."""
+    payment.status, payment.failure_code = FAILED, "AMOUNT_DIFFERS"
+    audit.record("payment.failed", payment, by=by, before=expected, after=found)
+    log.warning("a window was opened for something else", extra={"payment_id": payment.id, "expected": expected, "found": found})
     return APPLIED
 
 
