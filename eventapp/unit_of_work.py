@@ -3,7 +3,7 @@
 import logging
 from contextlib import contextmanager
 
-from flask import Flask, current_app
+from flask import Flask, current_app, g, request
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.orm import Session
 
@@ -20,16 +20,24 @@ def init_app(app: Flask) -> None:
     dispatch = app.full_dispatch_request
 
     def dispatch_again():
+        named = dict(request.view_args or {})
         for last in (False, False, True):
+            g.last_try = last
             try:
                 return dispatch()
             except OperationalError as error:
-                if last or getattr(error.orig, "sqlstate", None) not in RETRIED:
+                if not to_be_repeated(error):
                     raise
-                db.session.rollback()
+                undo()
+                request.view_args = dict(named)  # the organisation was taken out of them
                 log.info("the transaction is repeated", extra={"sqlstate": error.orig.sqlstate})
 
     app.full_dispatch_request = dispatch_again
+
+
+def to_be_repeated(error: DBAPIError) -> bool:
+    """Also asked by the handler of errors, which lets such a one pass: what it answers, nobody repeats."""
+    return getattr(error.orig, "sqlstate", None) in RETRIED and not g.get("last_try", True)
 
 
 def end(response):
@@ -41,7 +49,7 @@ def end(response):
     try:
         commit()
     except DBAPIError as error:
-        if getattr(error.orig, "sqlstate", None) in RETRIED:
+        if to_be_repeated(error):
             raise
         # Flask's own handling of errors is over by now.
         return current_app.make_response(current_app.handle_user_exception(error))

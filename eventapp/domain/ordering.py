@@ -10,15 +10,27 @@ from sqlalchemy.orm import selectinload
 
 from eventapp import audit, clock
 from eventapp.config import Settings
-from eventapp.domain import Refused, RefusedFields, asking, ledger, paying, pricing, registering, uploading
+from eventapp.domain import Refused, RefusedFields, asking, ledger, paying, pricing, uploading
 from eventapp.extensions import db
 from eventapp.languages import _, localized
-from eventapp.models import Consent, Event, FormVersion, LineItem, Order, Participation, Program, Quota, QuotaProgram, Registration, Status
+from eventapp.models import (
+    Consent,
+    Event,
+    FormVersion,
+    LineItem,
+    Order,
+    Participation,
+    Program,
+    Quota,
+    QuotaProgram,
+    Registration,
+    Status,
+)
 from eventapp.models.account import normal_email
 from eventapp.outbox import later, together
 
 OPEN_PER_BROWSER, OPEN_PER_EMAIL = 3, 5
-EMAIL = re.compile(r"^[^@\s<>\"',;:()\[\]\\]{1,64}@(?:[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)+[A-Za-z]{2,24}$")
+EMAIL = re.compile(r"^[^@\s\x00-\x1f\x7f<>\"',;:()\[\]\\]{1,64}@(?:[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)+[A-Za-z]{2,24}$")
 
 
 @dataclass
@@ -210,14 +222,17 @@ def place(offer: Offer, submission: Submission, settings: Settings) -> Order:
     except IntegrityError as error:
         db.session.rollback()
         twin = existing(submission.id)
+        if twin is None and "quotas_capacity" in str(error.orig):
+            raise _sold_out() from None
         if twin is None:
-            raise _sold_out() if "quotas_capacity" in str(error.orig) else error
+            raise
         return twin
 
 
 def _already_made(submission: Submission, settings: Settings) -> Order | None:
     """The order this form has made before. Raises Refused when too many others are still open."""
     email = normal_email(submission.participants[0].email)
+    email = email if EMAIL.match(email) else ""  # it is looked at before it is checked
     now = clock.now()
     mine = Order.hold_until > now
     row = db.session.execute(select(
@@ -279,7 +294,6 @@ def _first_status(event: Event, sold, total: int) -> str:
 
 def _lock_places(offer: Offer, sold) -> None:
     """Lock what is used up, in order, as late as we can; say whose program is gone. The database checks again by itself."""
-    wanted: dict[int, list[tuple[int, str, int]]] = {}
     program_ids = {line.program.id for lines in sold for line in lines}
     rows = db.session.execute(
         select(Quota.id, Quota.capacity - Quota.used, Quota.whole_event,

@@ -4,13 +4,13 @@ import logging
 from flask import flash, g, make_response, render_template, request
 from flask_wtf.csrf import CSRFError
 from psycopg_pool import PoolTimeout
-from sqlalchemy.exc import DBAPIError, OperationalError, TimeoutError
+from sqlalchemy.exc import DataError, DBAPIError, OperationalError, TimeoutError
 from werkzeug.exceptions import HTTPException
 
 from eventapp.domain import Refused
 from eventapp.languages import _
 from eventapp.permissions import looks_private, signed_out_answer
-from eventapp.unit_of_work import undo
+from eventapp.unit_of_work import to_be_repeated, undo
 from eventapp.web.pages import _toasts, is_htmx
 
 log = logging.getLogger("eventapp.errors")
@@ -79,15 +79,21 @@ def refused(error: Refused):
 
 def database_away(error):
     """Away, or asked for longer than it may take: come back in a moment. Anything else is a fault of ours."""
+    if isinstance(error, DBAPIError) and to_be_repeated(error):
+        raise error
     state = getattr(getattr(error, "orig", None), "sqlstate", None)
+    if isinstance(error, DataError):  # a NUL in an address, a number beyond all ids: nothing of ours is called so
+        log.warning("a value that can't be stored: %s", state or type(error.orig).__name__)
+        return answer(404 if request.method in ("GET", "HEAD") or request.path.startswith("/api/") else 422)
+    if state == "53100":
+        log.error("the database's disk is full")
+        return answer(507)
     away = isinstance(error, (TimeoutError, PoolTimeout)) or getattr(error, "connection_invalidated", False) \
         or state in (None, "57P01", "57P02", "57P03", "55P03", "57014", "40001", "40P01", "53300") \
         and isinstance(error, OperationalError)
     if not away:
         return unexpected(error)
     log.error("database away: %s", state or type(error).__name__)
-    if state == "53100":
-        return answer(507)
     return answer(503, headers=[("Retry-After", "5")])
 
 

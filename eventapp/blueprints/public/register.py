@@ -20,6 +20,8 @@ from eventapp.web.urls import read_signed, sign
 
 bp = Blueprint("register", __name__)
 AT_MOST = 60
+MOST_FIELDS = 10_000
+"""Of one form. Each participant's are looked for among all, so that more would keep a thread busy for seconds."""
 
 
 @bp.route("/<org>/<event>/register", methods=["GET", "POST"])
@@ -95,8 +97,10 @@ def read_submission(event) -> Submission:
     rows = max(1, min(request.form.get("participants", 1, type=int) or 1, max(AT_MOST, event.max_participants) + 1))
     methods = ordering.methods(event)
     identity = request.form.get("submission", "")
-    if not 16 <= len(identity) <= 64 or not identity.isascii():
+    if not 16 <= len(identity) <= 64 or not identity.isascii() or not identity.isprintable():
         abort(400)
+    if len(request.form) > MOST_FIELDS:
+        abort(413)
     return Submission(
         id=identity, participants=[read_participant(f"p{number}-" if number > 1 else "") for number in range(1, rows + 1)],
         method=request.form.get("method") or (methods[0] if methods else "free"), locale=g.locale,
@@ -147,6 +151,7 @@ def receive_files(offer, submission: Submission) -> dict[str, str]:
 
 
 def take(file) -> str:
+    file.seek(0)  # read before, when the transaction is repeated
     upload = uploading.receive(file.filename, file.read(uploading.LARGEST + 1))
     return f"upload:{upload.id}:{upload.name}"
 
