@@ -21,7 +21,8 @@ test-servers: environment ## the same against Debian's PostgreSQL and Redis
 	@.ci/servers $(PYTHON) -m pytest -q -n auto $(ARGS)
 
 bench: environment ## figures and ratios: make bench SHORT=1
-	@.ci/packages pdf bench
+	@.ci/browser
+	@.ci/packages bench
 	@$(PYTHON) -m tests.bench $(if $(SHORT),--short) $(ARGS)
 
 pictures: environment ## every page in both languages, light and dark, phone and desk, with a contact sheet

@@ -29,7 +29,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__.splitlines()[0])
     parser.add_argument("names", nargs="*", help=f"of {', '.join(BENCHES)}; all of them when none is named")
     parser.add_argument("--short", action="store_true", help="less load; fails on wrong counts only")
-    parser.add_argument("--web", default="", help="another line for the web server than the Procfile's, to compare")
+    for name in ("web", "worker"):
+        parser.add_argument(f"--{name}", default="", help="another line than the Procfile's, to compare")
     arguments = parser.parse_args()
     unknown = [name for name in arguments.names if name not in BENCHES]
     if unknown:
@@ -38,7 +39,7 @@ def main() -> int:
              or not arguments.names and not (arguments.short and name in ONLY_WHOLE)]
     began, figures = time.monotonic(), []
     print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}, Python {platform.python_version()}; starting …", flush=True)
-    with House(arguments.web) as house:
+    with House(web=arguments.web, worker=arguments.worker) as house:
         print(f"Up after {time.monotonic() - began:.0f} s on port {house.port}.", flush=True)
         for name in names:
             print(f"  {name} …", flush=True)

@@ -1,6 +1,7 @@
 """An installation of its own for the bench, kept by the real supervisor: durable PostgreSQL, the Procfile's web and worker,
 the sandbox, all on free ports and in a folder that is removed afterwards.
 """
+import json
 import os
 import shlex
 import shutil
@@ -29,18 +30,18 @@ CLIENT_KEY, SECRET_KEY = "test_ck_bench0000001", "test_sk_bench0000001"
 
 
 class House:
-    """`with House() as house:` — up and filled; `web` replaces the Procfile's line, to compare settings."""
+    """`with House() as house:` — up and filled; `lines` replace the Procfile's, to compare settings."""
 
-    def __init__(self, web: str = ""):
+    def __init__(self, **lines: str):
         self.folder = Path(tempfile.mkdtemp(prefix="eventapp-bench-", dir="/var/tmp"))  # a disk, not memory
         self.folder.chmod(0o755)
         self.port = free_ports()
-        self.web = web
+        self.lines = {name: line for name, line in lines.items() if line}
         self.log = self.folder / "supervisor.log"
 
     def __enter__(self) -> "House":
         environment = {name: value for name, value in os.environ.items() if name not in OURS}
-        environment |= {"VAR": str(self.folder), "PORT": str(self.port), "BENCH_WEB": self.web}
+        environment |= {"VAR": str(self.folder), "PORT": str(self.port), "BENCH_PROCFILE": json.dumps(self.lines)}
         with self.log.open("w") as log:
             self.process = subprocess.Popen([sys.executable, "-m", "tests.bench.house"], cwd=config.ROOT, env=environment, stdout=log,
                                             stderr=log, start_new_session=True, preexec_fn=die_with_parent(signal.SIGTERM))
@@ -144,9 +145,8 @@ def supervisor(settings):
     made = supervising.supervisor(settings)
     python = shlex.quote(sys.executable)
     made.demo = f"{python} -m tests.bench.world"
-    if os.environ.get("BENCH_WEB"):
-        made.procfile["web"] = os.environ["BENCH_WEB"]
-    made.procfile = {name: f"env PGAPPNAME={name} {command}" for name, command in made.procfile.items()}
+    lines = made.procfile | json.loads(os.environ["BENCH_PROCFILE"])
+    made.procfile = {name: f"env PGAPPNAME={name} {command}" for name, command in lines.items()}
     return made
 
 

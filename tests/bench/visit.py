@@ -25,10 +25,9 @@ def run(house, short: bool) -> list[Figure]:
 
 def fetched(url: str) -> list[dict]:
     """Every request with its type and the bytes on the wire, headers included."""
-    chromium = shutil.which("chromium")
     found: dict[str, dict] = {}
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium,
+        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"),
                                              args=["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu"])
         page = browser.new_page(viewport={"width": 390, "height": 844}, locale="ko-KR")
         network = page.context.new_cdp_session(page)
