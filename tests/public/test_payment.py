@@ -249,10 +249,12 @@ def test_the_answer_that_comes_while_we_look_is_shown_at_once(shop, monkeypatch)
     address = shop.approve(shop.payment(order))
     monkeypatch.setattr(outbox, "wake", lambda queue, times=1: None)
     monkeypatch.setattr(shop.app, "testing", False)
+    monkeypatch.setattr(returning, "PATIENCE", 30.0)
 
     def worker():
         with shop.app.app_context():
-            outbox.drain("gateway")
+            while not outbox.drain("gateway"):
+                time.sleep(0.05)
 
     thread = threading.Thread(target=worker)
     thread.start()
