@@ -7,7 +7,6 @@ import threading
 import time
 
 from flask import Blueprint, abort, current_app, g, make_response, redirect, request, url_for
-from sqlalchemy import select
 
 from eventapp import tenancy
 from eventapp.blueprints.public.order import order_values
