@@ -57,6 +57,9 @@ class Member:
     def can(self, permission: str) -> bool:
         return permission in self.permissions
 
+    def sees(self, event) -> bool:
+        return self.event_ids is None or event.id in self.event_ids
+
     def _limited(self, query, column):
         return query if self.event_ids is None else query.where(column.in_(self.event_ids))
 
@@ -97,11 +100,11 @@ def gate():
     view = current_app.view_functions.get(request.endpoint)
     if view is None:
         return signed_out_answer() if looks_private(request.path) else None
-    if g.unknown_host:
-        abort(404)
     permission = view.permission
     if permission == MACHINE:
         return None
+    if g.unknown_host:
+        abort(404)
     if permission != PUBLIC and not current_user.is_authenticated:
         return to_login()
     if g.org_slug and g.org is None:

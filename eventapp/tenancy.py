@@ -25,6 +25,8 @@ SHARED = frozenset(("auth", "account", "payment", "registration", "api", "static
 """First segments that mean the same on every host."""
 RESERVED = SHARED | {"admin", "platform-admin", "dev", "orders", "tickets", "register", "embed", "events", "about", "help", "www",
                      "accent", "favicon.ico", "robots.txt", "sitemap.xml"}
+PROBES = frozenset(("/api/live", "/api/health"))
+"""A load balancer asks for them by the machine's address, which is nobody's host."""
 SLUG = re.compile(r"^[a-z0-9](?:[a-z0-9-]{0,48}[a-z0-9])?$")
 
 _org_id: ContextVar[int | None] = ContextVar("org_id", default=None)
@@ -134,15 +136,12 @@ class Hosts:
         if name not in self.settings.platform_hosts:
             try:
                 slug = self.slug_of(name)
-            except (OperationalError, PoolTimeout):
-                # Before Flask and its error pages: nobody knows whose host this is while the database is away.
-                start_response("503 SERVICE UNAVAILABLE", [("Content-Type", "text/plain"), ("Retry-After", "5"),
-                                                           ("Cache-Control", "no-store")])
-                return [b"Try again in a few seconds."]
+            except (OperationalError, PoolTimeout) as error:
+                slug, environ["eventapp.no_answer"] = None, error
             path = environ.get("PATH_INFO", "/")
             environ["eventapp.host_slug"] = slug or ""
             if slug is None:
-                environ["PATH_INFO"] = "/"
+                environ["PATH_INFO"] = path if path in PROBES else "/"
             elif path.lstrip("/").split("/", 1)[0] not in SHARED:
                 environ["PATH_INFO"] = f"/{slug}{path.rstrip('/')}"
         return self.wsgi(environ, start_response)
@@ -169,6 +168,9 @@ def resolve() -> None:
     host_slug = request.environ.get("eventapp.host_slug")
     g.host_slug = host_slug
     g.unknown_host = host_slug == ""
+    g.org_slug = g.org = None
+    if "eventapp.no_answer" in request.environ and request.path not in PROBES:
+        raise request.environ["eventapp.no_answer"]  # nobody knows whose host this is while the database is away
     slug = (request.view_args or {}).pop("org", None) or host_slug
     g.org_slug = slug
     g.org = lookup.by_slug(slug) if slug else None

@@ -13,10 +13,11 @@ from functools import lru_cache
 from flask import request
 from flask_login import current_user
 
-from eventapp.web.preferences import from_browser
+from eventapp.languages import LOCALES
+from eventapp.web.preferences import THEMES, from_browser
 
 SECONDS = 1.0
-MOST = 2_000
+MOST = 500
 NOT_KEPT = {"content-length", "x-request-id", "set-cookie", "date", "content-encoding"}
 MARK = "X-Page-Cache"
 
@@ -37,6 +38,11 @@ def _browser_language(header: str) -> str | None:
 
 def _cookies(header: str) -> dict[str, str]:
     return dict(part.strip().partition("=")[::2] for part in header.split(";") if "=" in part)
+
+
+def _one_of(known, value: str | None) -> str | None:
+    """Anything else draws the same page, and must not fill the memory with copies of it."""
+    return value if value in known else None
 
 
 class Entry:
@@ -62,8 +68,8 @@ class PageCache:
         cookies = _cookies(header) if header else {}
         if any(name.removeprefix("__Host-") in ("session", "order") for name in cookies):
             return None
-        return (environ["wsgi.url_scheme"], environ.get("HTTP_HOST"), environ.get("PATH_INFO"), cookies.get("theme"),
-                cookies.get("lang"), _browser_language(environ.get("HTTP_ACCEPT_LANGUAGE", "")))
+        return (environ["wsgi.url_scheme"], environ.get("HTTP_HOST"), environ.get("PATH_INFO"), _one_of(THEMES, cookies.get("theme")),
+                _one_of(LOCALES, cookies.get("lang")), _browser_language(environ.get("HTTP_ACCEPT_LANGUAGE", "")))
 
     def __call__(self, environ, start_response):
         key = self.key(environ)

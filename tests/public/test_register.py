@@ -4,9 +4,10 @@ import secrets
 import threading
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import select, text
 
 from eventapp.extensions import db
+from eventapp.models import Membership, User
 from tests import make
 
 PAGE = "/seoul-ubf/wmc-2026/register"
@@ -161,6 +162,19 @@ def test_a_draft_is_not_there_for_visitors(client, world, seoul_owner):
     db.session.commit()
     assert client.get("/seoul-ubf/wmc-2026").status_code == 404
     assert seoul_owner.get("/seoul-ubf/wmc-2026").status_code == 200
+
+
+def test_a_draft_is_not_there_for_staff_of_another_event(client, world, sign_in):
+    event = world.seoul.event()
+    event.status = "draft"
+    membership = db.session.scalar(select(Membership).join(User).where(User.email == "staff@seoul-ubf.example"))
+    membership.event_ids = [event.id]
+    db.session.commit()
+    staff = sign_in("staff@seoul-ubf.example")
+    assert staff.get("/seoul-ubf/wmc-2026").status_code == 200
+    membership.event_ids = []
+    db.session.commit()
+    assert staff.get("/seoul-ubf/wmc-2026").status_code == 404
 
 
 def test_the_other_organisation_has_an_event_of_that_name_and_nothing_is_mixed(client, world):

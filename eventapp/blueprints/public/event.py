@@ -1,5 +1,5 @@
 """An event's page and its calendar file."""
-from flask import Blueprint, Response, abort
+from flask import Blueprint, Response, abort, g
 from sqlalchemy import select
 from sqlalchemy.orm import selectinload
 
@@ -16,9 +16,9 @@ bp = Blueprint("event", __name__)
 
 
 def event_or_404(slug: str, *options) -> Event:
-    """A published event; a draft is there for its organisation's people only."""
+    """A published event; a draft is there for those of its organisation's people who may see it."""
     event = db.session.scalar(select(Event).where(Event.slug == slug).options(*options))
-    if event is None or (event.status not in SHOWN and not can("events.read")):
+    if event is None or (event.status not in SHOWN and not (can("events.read") and g.member.sees(event))):
         abort(404)
     return event
 
