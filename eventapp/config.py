@@ -160,6 +160,8 @@ def read(environ=os.environ) -> Settings:
         problems += [f"{name}: refused in production" for name in REFUSED_IN_PRODUCTION if environ.get(name)]
         problems += [f"{name}: too short, 32 characters at least" for name in ("SECRET_KEY", "ENCRYPTION_KEY")
                      if 0 < len(values.get(name.lower(), "")) < 32]
+        if environ.get("FLASK_DEBUG", "").lower() not in ("", "0", "false", "no"):
+            problems.append("FLASK_DEBUG: refused in production")
         if values.get("rate_limit_scale") == 0:
             problems.append("RATE_LIMIT_SCALE: 0 is refused in production")
         if values.get("toss_api_url", "https:").startswith("http:"):

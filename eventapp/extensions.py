@@ -45,7 +45,7 @@ def configuration(settings: Settings) -> dict:
         "SECRET_KEY": settings.secret_key,
         "SQLALCHEMY_DATABASE_URI": settings.url_of("app"),
         "SQLALCHEMY_ENGINE_OPTIONS": {"pool_size": 8, "max_overflow": 8, "pool_timeout": 5, "pool_recycle": 600,
-                                      "pool_use_lifo": True, "connect_args": CONNECT},
+                                      "pool_use_lifo": True, "hide_parameters": True, "connect_args": CONNECT},
         "MAX_CONTENT_LENGTH": 12_000_000, "MAX_FORM_MEMORY_SIZE": 2_000_000, "MAX_FORM_PARTS": 5_000,
         "WTF_CSRF_TIME_LIMIT": 24 * 3600,
         # Asked for by `web/sessions.py`, behind the gate.
@@ -118,7 +118,7 @@ class Platform:
 
     def init_app(self, app):
         self.engine = create_engine(app.config["SETTINGS"].url_of("platform"), pool_size=2, max_overflow=6,
-                                    pool_timeout=5, pool_pre_ping=False, connect_args=CONNECT)
+                                    pool_timeout=5, hide_parameters=True, connect_args=CONNECT)
 
     def session(self) -> Session:
         return Session(self.engine, expire_on_commit=False)
