@@ -168,8 +168,7 @@ def _settle(payment: Payment, attempt: PaymentAttempt, snapshot: GatewayPayment)
         return
     well = snapshot.captured or snapshot.status == AWAITING_DEPOSIT or attempt.operation == "cancel"
     attempt.state, attempt.finished_at, attempt.code = "succeeded" if well else "refused", clock.now(), ""
-    account = db.session.get(GatewayAccount, payment.account_id)
-    account.unhealthy = ""
+    _account_is_right(payment)
     db.session.flush()
     apply_snapshot(payment, snapshot)
     _look_at_refund(payment, attempt)
@@ -229,6 +228,11 @@ def _account_is_wrong(payment: Payment, error: GatewayError) -> None:
         log.error("a gateway account can't be used", extra={"account_id": account.id, "code": error.code})
 
 
+def _account_is_right(payment: Payment) -> None:
+    """It answered: buyers may pay through it again, without anybody typing the same keys once more."""
+    db.session.get(GatewayAccount, payment.account_id).unhealthy = ""
+
+
 # -- looking, without a question of ours ---------------------------------------------------------------------
 
 def refresh(payment: Payment) -> Payment:
@@ -245,6 +249,7 @@ def refresh(payment: Payment) -> Payment:
             checkpoint()  # known, even though this job has failed
             raise
         order = lock(payment)
+        _account_is_right(payment)
         if found is None or apply_snapshot(payment, found) != OLDER:
             break
     else:

@@ -71,8 +71,11 @@ def store(upload: Upload | None) -> None:
 
 
 def belong_to(order: Order, upload_ids) -> None:
-    """The files of an order that was placed stay."""
-    db.session.execute(update(Upload).where(Upload.id.in_(upload_ids), Upload.order_id.is_(None)).values(order_id=order.id))
+    """The files of an order that was placed stay. Raises Refused when one was swept up meanwhile."""
+    kept = db.session.execute(update(Upload).where(Upload.id.in_(upload_ids), Upload.order_id.is_(None)).values(order_id=order.id)
+                              .execution_options(synchronize_session=False)).rowcount
+    if kept < len(set(upload_ids)):
+        raise Refused(_("Send the file again."))
 
 
 def ids_in(answers: dict) -> list[int]:
@@ -82,7 +85,7 @@ def ids_in(answers: dict) -> list[int]:
 def sweep() -> None:
     """Of this organisation: files of forms that were never sent."""
     unused = db.session.scalars(select(Upload).where(Upload.order_id.is_(None), Upload.created_at < clock.now() - UNUSED)
-                                .limit(200)).all()
+                                .limit(200).with_for_update(skip_locked=True)).all()
     files = storage.connect(config.active())
     for upload in unused:
         files.delete(upload.key)

@@ -11,7 +11,7 @@ from eventapp.domain import Refused, applying, calling, ledger, paying, register
 from eventapp.extensions import db
 from eventapp.models import AuditLog, GatewayAccount, Order, OutboxItem, Payment, PaymentAttempt, Quota
 from eventapp.payments import PROVIDERS, manual
-from eventapp.payments.provider import GatewayRef
+from eventapp.payments.provider import GatewayMisconfigured, GatewayRef
 from tests.shop import KEYS
 
 STAFF = audit.Actor("user", 1)
@@ -194,6 +194,18 @@ def test_40_a_revoked_key_leaves_the_payment_open_and_the_account_unhealthy(shop
     shop.later(seconds=10)
     shop.work()
     assert shop.statuses(order) == ["confirmed"]
+
+
+def test_40_an_account_that_answers_again_is_used_again(shop):
+    order = shop.place()
+    shop.gateway.control("accounts", client_key=KEYS[0], secret_keys=["test_sk_another00001"])
+    with pytest.raises(GatewayMisconfigured):
+        calling.refresh(shop.payment(order))
+    assert paying.account_for("card") is None
+    shop.gateway.control("accounts", client_key=KEYS[0], secret_keys=[KEYS[1]])
+    calling.refresh(shop.payment(order))
+    db.session.commit()
+    assert paying.account_for("card").unhealthy == ""
 
 
 def test_40_the_previous_key_still_serves_while_it_is_changed(shop):

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 from PIL import Image
-from sqlalchemy import select
+from sqlalchemy import delete, select
 
 from eventapp import clock, config, storage
 from eventapp.domain import uploading
@@ -90,6 +90,16 @@ def test_somebody_elses_file_can_not_be_named(client, world, asked):
     [upload] = uploads(world)
     answer = client.post(PAGE, form(**{"field-letter": f"upload:{upload.id}:mine.pdf"}))
     assert answer.status_code == 422 and errors(answer) == ["field-letter"]
+
+
+def test_a_file_that_was_swept_up_meanwhile_is_asked_for_again(client, world, asked):
+    page = client.post(PAGE, form(email="", **{"field-letter": sent(PDF, "a.pdf")}))
+    reference = re.search(r'name="field-letter" value="([^"]+)"', page.text)[1]
+    world.seoul.enter()
+    db.session.execute(delete(Upload))
+    db.session.commit()
+    answer = client.post(PAGE, form(**{"field-letter": reference}))
+    assert (answer.status_code, world.seoul.orders()) == (422, [])
 
 
 def test_files_of_forms_that_were_never_sent_are_swept_up(client, world, asked, work):
