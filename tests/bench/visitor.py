@@ -12,11 +12,10 @@ from urllib.parse import urlencode, urlsplit
 
 FIELD = re.compile(r'<input type="hidden" name="([^"]+)"(?: id="[^"]*")? value="([^"]*)"')
 PARAMETERS = re.compile(r'<script type="application/json" id="payment-params">(.*?)</script>', re.S)
+CHECKING = re.compile(r'id="checking"[^>]*hx-get="([^"]+)" hx-trigger="load delay:(\d+)(ms|s)"')
 REGISTRATION = re.compile(r'data-registration="([^"]+)"[^>]*data-status="([^"]+)"')
 
 
-CHECKING = 2.0
-"""Seconds after which the page that says "checking" asks again."""
 
 
 class Unexpected(Exception):
@@ -169,7 +168,9 @@ def come_back(visitor: Visitor, location: str) -> Answer:
         parts = urlsplit(location)
         answer = visitor.get(f"{parts.path}?{parts.query}", name)
         if answer.status == 200:
-            time.sleep(CHECKING)
+            address, number, unit = CHECKING.search(answer.text).groups()
+            location = html.unescape(address)
+            time.sleep(int(number) / (1000 if unit == "ms" else 1))
         elif (location := expect(answer, 303).headers["location"]).endswith("/registration/success"):
             return answer
         name = "return, checking"

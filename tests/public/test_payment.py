@@ -134,7 +134,9 @@ def test_the_checking_page_polls_itself_and_goes_on_by_itself(shop):
     address = browser.get(shop.approve(shop.payment(order))).headers["Location"]
     asked = {"HX-Request": "true", "HX-Target": "div#checking"}
     waiting = browser.get(address, headers=asked)
-    assert (waiting.status_code, "<html" in waiting.text, f'hx-get="{address}"' in waiting.text) == (200, False, True)
+    soon = f'hx-get="{address}&amp;looks=1" hx-trigger="load delay:500ms"'
+    assert (waiting.status_code, "<html" in waiting.text, soon in waiting.text) == (200, False, True)
+    assert 'delay:4s"' in browser.get(f"{address}&looks=9", headers=asked).text
     shop.work()
     gone = browser.get(address, headers=asked)
     assert (gone.status_code, gone.headers["HX-Redirect"]) == (204, "/registration/success")

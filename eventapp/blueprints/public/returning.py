@@ -25,6 +25,8 @@ from eventapp.web.urls import read_signed
 bp = Blueprint("returning", __name__)
 PATIENCE, PAUSE = 3.0, 0.1
 """How long one request looks for the answer, and how often, in seconds."""
+LOOKS = ("500ms", "1s", "2s", "4s")
+"""Pauses of the checking page: most answers come at once, and a gateway that hangs has many waiting."""
 waiting = threading.BoundedSemaphore(1)
 """One request of this process may wait; when a gateway hangs, the others' threads are for the event pages."""
 REFUSALS = {paying.AMOUNT_DIFFERS: "AMOUNT_DIFFERS", paying.GONE: "PLACES_GONE", paying.OVER: "OVER"}
@@ -38,7 +40,9 @@ def success():
         return come_back(payment)
     state = paying.state(payment)
     if state == "checking":
-        return page("public/checking.html", **values(payment), check_url=url_for(".success", ref=request.args["ref"]))
+        looks = min(max(request.args.get("looks", 0, type=int), 0), len(LOOKS) - 1)
+        return page("public/checking.html", **values(payment), delay=LOOKS[looks],
+                    check_url=url_for(".success", ref=request.args["ref"], looks=looks + 1))
     return arrived(payment, state)
 
 
