@@ -576,6 +576,34 @@ def test_23_a_deposit_that_the_bank_takes_back_suspends_the_tickets_until_it_com
     assert registering.of_order(order)[0].ticket_version > version
 
 
+def test_23_who_is_confirmed_anew_gets_the_new_tickets(shop, mailbox):
+    order = shop.deposit_account()
+    for call in ("deposit", "reversal", "deposit"):
+        shop.gateway.control(call, order_id=shop.payment(order).gateway_order_id)
+        calling.refresh(shop.payment(order))
+        db.session.commit()
+        shop.work()
+    attached = [letter for letter in mailbox() if any(part.get_content_type() == "application/pdf" for part in letter.iter_attachments())]
+    assert len(attached) == 2
+
+
+@pytest.mark.parametrize("method", ["card", "virtual_account"])
+def test_who_may_cancel_goes_by_how_it_was_paid_not_by_what_was_chosen_last(shop, method):
+    order = shop.pay() if method == "card" else shop.deposit_account()
+    if method == "virtual_account":
+        shop.gateway.control("deposit", order_id=shop.payment(order).gateway_order_id)
+        calling.refresh(shop.payment(order))
+        db.session.commit()
+    order = shop.fresh(order)
+    order.method = "virtual_account" if method == "card" else "card"
+    event = shop.world.seoul.event()
+    event.cancellable_until = event.starts_at
+    db.session.commit()
+    order = shop.fresh(order)
+    sentence = registering.may_cancel(shop.world.seoul.event(), order, registering.of_order(order))
+    assert bool(sentence) == (method == "virtual_account")
+
+
 def test_what_is_asked_about_already_is_not_asked_again_each_minute(shop, settings):
     order = shop.deposit_account()
     settings(backoff_scale=1.0)
