@@ -267,6 +267,7 @@ def _send(kind: str, user: User, base: str, locale: str = "", **values) -> None:
     letter = mail.render(kind, user.locale or locale or "ko", name=user.name, organization=Organization(PLATFORM, base),
                          **values)
     identity = mail.message_id(secrets.token_hex(), sender.rpartition("@")[2])
+    checkpoint()  # nothing is held while the letter leaves
     try:
         mail.send(mail.message(letter, user.email, (PLATFORM, sender), "", identity), settings.mail_url)
     except mail.MailRefused as refusal:

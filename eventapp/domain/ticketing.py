@@ -257,7 +257,7 @@ def _deliver(papers: Papers, key: str, kind: str, locale: str, to: str, values: 
         row = EmailMessage(key=key, kind=kind, locale=locale, recipient=to, subject=letter.subject, body=letter.text,
                            order_id=papers.order.id, registration_id=registration and registration.id)
         db.session.add(row)
-        checkpoint()  # a letter that went out is on record, whatever happens next
+    checkpoint()  # a letter that went out is on record, whatever happens next, and nothing is held while it leaves
     settings = config.active()
     try:
         mail.send(mail.message(letter, to, (values["organization"].name, settings.from_email), papers.row.email,

@@ -13,6 +13,7 @@ from eventapp.extensions import db
 from eventapp.languages import _
 from eventapp.models import Order, Upload
 from eventapp.outbox import later
+from eventapp.unit_of_work import checkpoint
 
 LARGEST = 5_000_000
 MOST_PIXELS = 40_000_000
@@ -66,6 +67,7 @@ def store(upload: Upload | None) -> None:
     """Bring the content to the store; a second time it is the same."""
     if upload is None or upload.content is None:
         return
+    checkpoint()  # nothing is held while it travels
     storage.connect(config.active()).put(upload.key, upload.content, upload.type)
     upload.content, upload.stored_at = None, clock.now()
 
