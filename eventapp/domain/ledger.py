@@ -72,6 +72,12 @@ def owed_and_paid(order: Order) -> tuple[int, int]:
                                     .where(entry.order_id == order.id)).one())
 
 
+def refunded(order: Order) -> int:
+    """What went back to the buyer."""
+    return db.session.scalar(select(func.coalesce(func.sum(LedgerEntry.amount), 0)).where(
+        LedgerEntry.order_id == order.id, LedgerEntry.kind == "refunded"))
+
+
 def charged(order: Order) -> int:
     return _sum(LedgerEntry.order_id == order.id, LedgerEntry.credit == "sales", LedgerEntry.debit == "sales")
 

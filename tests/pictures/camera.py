@@ -110,6 +110,7 @@ def looks(page):
 def photograph(page, scene: Scene, path: Path) -> None:
     """In a window as tall as the page, or what sticks to its foot would lie across the middle."""
     width = page.viewport_size["width"]
+    page.evaluate("scrollTo(0, 0)")
     if not scene.fold:
         height = page.evaluate("document.documentElement.scrollHeight")
         page.set_viewport_size({"width": width, "height": max(WIDTHS[width], min(height, TALLEST))})

@@ -54,7 +54,7 @@ def scenes(stage: Stage, locale: str) -> list[Scene]:
         Scene("order-cancel", orders["confirmed"] + "/cancel"), Scene("order-cancel-eight", orders["eight"] + "/cancel"),
         Scene("login", "/auth/login"), Scene("login-wrong", "/auth/login", act=sign_in_wrongly, status=422), Scene("signup", "/auth/signup"),
         Scene("signup-wrong", "/auth/signup", act=sign_up_wrongly, status=422), Scene("reset", "/auth/reset"),
-        Scene("reset-sent", "/auth/reset", act=ask_for_reset), Scene("reset-stale", "/auth/reset/no-such-token", status=404),
+        Scene("reset-sent", "/auth/reset", act=ask_for_reset),
         Scene("account", "/account", who=PARTICIPANT), Scene("account-security", "/account/security", who=PARTICIPANT),
         Scene("account-password", "/account/password", who=PARTICIPANT), Scene("account-cancel", stage.cancel, who=PARTICIPANT),
         Scene("admin", "/seoul-ubf/admin", who=OWNER), Scene("platform", "/platform-admin", who=OPERATOR),

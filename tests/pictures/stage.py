@@ -129,10 +129,12 @@ def found_orders() -> dict[str, Order]:
 def new_orders() -> dict[str, Order]:
     event = db.session.scalar(select(Event).where(Event.slug == "wmc-2026"))
 
-    def place(method="card", **chosen):
+    def place(method="card"):
         person = Participant(name="김하나", email=f"hana.kim.{secrets.token_hex(2)}@example.com", phone="010-2345-6789",
                              chosen={"main-conference": 1, "lodging": 1, "meals": 6})
-        return make.order(event, person, method=method)
+        order = make.order(event, person, method=method)
+        order.created_at = NOW
+        return order
 
     card, checking, account, failed = place(), place(), place("virtual_account"), place()
     attempts.prepare(paying.current(checking), "confirm", {})
@@ -153,8 +155,9 @@ def own_registration() -> Registration:
 
 def events_in_every_state() -> None:
     """In an organisation of their own, without colour, cover and business, and unlisted: the landing page is the demo's."""
-    make.organization(SLUG, both("한마음 아카데미", "Hanmaum Academy"), plan="basic",
-                      bank_account={"bank": "kb", "number": "123456-04-567890", "holder": "한마음아카데미"})
+    account = {"bank": "kb", "number": "123456-04-567890", "holder": "한마음아카데미"}
+    organization = make.organization(SLUG, both("한마음 아카데미", "Hanmaum Academy"), plan="basic", bank_account=account)
+    db.session.get(Directory, organization.org_id).created_at = organization.created_at = NOW
     day = timedelta(days=1)
     plain = {"visibility": "unlisted", "summary": both("주말 하루, 손으로 배우는 자리입니다.", "One Saturday, learning by hand."),
              "description": both("재료는 모두 준비해 드립니다. **편한 옷**을 입고 오세요.\n\n- 오전: 기초\n- 오후: 실습",

@@ -26,7 +26,7 @@ def papers_or_404(event_slug: str, token: str) -> ticketing.Papers:
 @requires(PUBLIC)
 def show(event, token):
     papers = papers_or_404(event, token)
-    return page("public/order.html", **order_values(papers), token=token)
+    return page("public/order.html", **order_values(papers), token=token, refunded=ledger.refunded(papers.order))
 
 
 def order_values(papers: ticketing.Papers) -> dict:
