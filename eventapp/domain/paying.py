@@ -93,9 +93,10 @@ def begin(order: Order, method: str, amount: int | None = None) -> Payment | Non
     if payment is None:
         payment = _new(order, method, amount)
     order.method = method
-    if method != MANUAL_TRANSFER:
-        registering.hold(order, max(order.hold_until or clock.now(), first_hold(order.event_id, method)))
-    elif payment.status == CREATED:
+    if method != MANUAL_TRANSFER and (fresh or order.hold_until is None):
+        # Choosing once more does not prolong it, or places could be kept for ever by a press every quarter of an hour.
+        registering.hold(order, first_hold(order.event_id, method))
+    elif method == MANUAL_TRANSFER and payment.status == CREATED:
         _show_own_account(order, payment)
     return payment
 

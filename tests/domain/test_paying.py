@@ -63,6 +63,16 @@ def test_begun_twice_is_one_payment(shop):
     assert paying.begin(order, "bank_transfer") != first
 
 
+def test_choosing_again_does_not_keep_the_places_longer(shop):
+    order = shop.fresh(shop.place())
+    until = order.hold_until
+    shop.later(minutes=10)
+    for method in ("bank_transfer", "card"):
+        paying.begin(shop.fresh(order), method)
+        db.session.commit()
+    assert shop.fresh(order).hold_until == until
+
+
 def test_a_method_nobody_takes_is_refused(shop):
     shop.account.unhealthy = "UNAUTHORIZED_KEY"
     db.session.commit()
