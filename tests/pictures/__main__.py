@@ -10,6 +10,8 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from PIL import Image
+
 from eventapp import config, create_app, release
 from eventapp.supervisor.postgres import EmbeddedPostgres
 from tests.pictures import camera, sheets
@@ -19,6 +21,7 @@ from tests.pictures.stage import stage, tickets
 LOCALES = ("ko", "en")
 DOCS = {"event": "event-fold-en-1280-light.png", "register": "register-filled-en-390-light.png"}
 """Pictures that are kept in `docs/pictures/`."""
+TALLEST_KEPT = 1200
 
 
 def main() -> int:
@@ -98,13 +101,12 @@ def ticket(out: Path, locale: str) -> Path:
 
 
 def keep(out: Path) -> None:
-    from PIL import Image
-
     for name, source in DOCS.items():
         target = config.ROOT / "docs/pictures" / f"{name}.png"
         target.parent.mkdir(exist_ok=True)
         with Image.open(out / source) as picture:
-            picture.convert("RGB").quantize(200, dither=Image.Dither.NONE).save(target, optimize=True)
+            top = picture.convert("RGB").crop((0, 0, picture.width, min(picture.height, TALLEST_KEPT)))
+            top.quantize(200, dither=Image.Dither.NONE).save(target, optimize=True)
 
 
 if __name__ == "__main__":
