@@ -79,8 +79,8 @@ def make_template():
     from eventapp import create_app, release
 
     app = create_app(settings_for(TEMPLATE))
-    release.run(app.config["SETTINGS"], app)
     with app.app_context():
+        release.release(app.config["SETTINGS"])
         build()
     dispose(app)
 
