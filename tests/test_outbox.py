@@ -208,7 +208,8 @@ def test_a_worker_that_dies_around_a_job_loses_nothing(world, app, database, poi
 def test_a_worker_killed_in_the_middle_of_many_letters_loses_none(world, app, database):
     place_orders(world, 30)
     for kill in range(2):
-        with worker(database, clock_offset=kill * 60) as killed:
+        # Slow enough to be caught in the middle.
+        with worker(database, clock_offset=kill * 60, faults="outbox.mail_order_confirmed.before=sleep:0.3") as killed:
             assert until(lambda so_far=len(arrived(app)): len(arrived(app)) > so_far + 3)
             os.killpg(killed.pid, signal.SIGKILL)
     with worker(database, clock_offset=180):
