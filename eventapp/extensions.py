@@ -11,6 +11,7 @@ from huey import Huey, RedisHuey
 from huey.registry import Message
 from huey.serializer import Serializer
 from huey.storage import PostgresStorage
+from redis import ConnectionPool
 from sqlalchemy import create_engine
 from sqlalchemy.orm import Session
 
@@ -69,9 +70,11 @@ def make_queue(settings: Settings, name: str):
     """A wake-up bell for the workers of one queue; what is to be done stands in the outbox."""
     common = {"results": False, "utc": True, "serializer": JsonSerializer()}
     if settings.redis_url:
-        return RedisHuey(name, url=settings.redis_url, **common)
+        # A broker that does not answer must not keep a request waiting: the sweep finds the work.
+        pool = ConnectionPool.from_url(settings.redis_url, socket_connect_timeout=2, socket_timeout=4)
+        return RedisHuey(name, connection_pool=pool, **common)
     dsn = settings.queue_database_url or settings.url_of("app").set(drivername="postgresql").render_as_string(False)
-    return Bell(name, dsn=dsn, create_tables=False, **common)
+    return Bell(name, dsn=dsn, connect_timeout=5, create_tables=False, **common)
 
 
 class Door(PostgresStorage):
