@@ -3,11 +3,16 @@
 A job is three lines: fetch, look, call the domain. It runs inside its organisation (`eventapp/outbox.py`), may run twice,
 and is known by its function's name; those that begin with `gateway_` have threads of their own.
 """
+import logging
+
 from eventapp.domain import accounts, calling, housekeeping, noticing, paying, ticketing, uploading
 from eventapp.extensions import db
 from eventapp.models import Order, Payment, PaymentAttempt, Refund, Registration, Upload, User, WebhookEvent
 from eventapp.outbox import job
-from eventapp.tenancy import each_organization
+from eventapp.tenancy import inside, organization_ids
+from eventapp.unit_of_work import checkpoint, undo
+
+log = logging.getLogger("eventapp.tasks")
 
 
 def timetable(settings) -> dict[str, int]:
@@ -15,20 +20,34 @@ def timetable(settings) -> dict[str, int]:
     return {"expire_overdue": 60, "reconcile_payments": settings.reconcile_seconds, "purge": 600, "sweep_uploads": 3600}
 
 
+def in_each_organization(what) -> None:
+    """One after another, each in a transaction of its own, so that one that fails keeps no other from its turn."""
+    failed = []
+    for org_id in organization_ids():
+        try:
+            with inside(org_id):
+                what()
+                checkpoint()
+        except Exception:
+            log.exception("%s failed", what.__qualname__, extra={"org_id": org_id})
+            undo()
+            failed.append(org_id)
+    if failed:
+        raise RuntimeError(f"failed in organisations {failed}")
+
+
 # -- the timetable's own -------------------------------------------------------------------------
 
 @job
 def expire_overdue():
     """A safety net below `expire_hold`, which is written with each hold."""
-    for _ in each_organization():
-        housekeeping.expire_overdue()
+    in_each_organization(housekeeping.expire_overdue)
 
 
 @job
 def reconcile_payments():
     """What a gateway may know better than we do is asked again."""
-    for _ in each_organization():
-        paying.reconcile()
+    in_each_organization(paying.reconcile)
 
 
 @job
@@ -39,8 +58,7 @@ def purge():
 @job
 def sweep_uploads():
     """Files of forms that were never sent."""
-    for _ in each_organization():
-        uploading.sweep()
+    in_each_organization(uploading.sweep)
 
 
 # -- money -----------------------------------------------------------------------------------------
@@ -103,8 +121,8 @@ def mail_ticket(registration_id):
 
 
 @job
-def mail_order_expired(order_id):
-    ticketing.mail_expired(db.session.get(Order, order_id))
+def mail_order_expired(order_id, until):
+    ticketing.mail_expired(db.session.get(Order, order_id), until)
 
 
 @job

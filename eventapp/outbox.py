@@ -163,6 +163,7 @@ def run(item: OutboxItem) -> None:
             faults.point(f"outbox.{item.kind}.after")
         ring()
     except NotYet as notice:
+        item.attempts -= 1  # it was no failure
         give_back(item, notice.seconds, "")
     except Exception as error:
         log.exception("job %s failed", item.kind, extra={"org_id": item.org_id, "outbox_id": item.id})
@@ -174,7 +175,8 @@ def run(item: OutboxItem) -> None:
 def give_back(item: OutboxItem, seconds: float, error: str, failed: bool = False) -> None:
     db.session.rollback()
     dead = clock.now() if failed and item.attempts >= LAST_ATTEMPT else None
-    finish(item, run_at=clock.now() + timedelta(seconds=seconds), locked_until=None, last_error=error, dead_at=dead)
+    finish(item, run_at=clock.now() + timedelta(seconds=seconds), locked_until=None, last_error=error, dead_at=dead,
+           attempts=item.attempts)
     db.session.commit()
 
 

@@ -111,6 +111,8 @@ def gate():
         abort(404)
     if g.org and current_user.is_authenticated:
         g.member = member_of(current_user, g.org)
+    if g.org and g.org.status == "suspended" and g.member is None:
+        abort(404)
     if permission in (PUBLIC, ACCOUNT):
         return None
     if permission in OPERATOR:

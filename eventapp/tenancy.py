@@ -116,9 +116,13 @@ def _aborted() -> bool:
     return status == TransactionStatus.INERROR
 
 
+def organization_ids() -> list[int]:
+    return list(db.session.scalars(select(Directory.org_id).order_by(Directory.org_id)))
+
+
 def each_organization():
     """Enter every organisation in turn, for work that crosses them."""
-    for org_id in db.session.scalars(select(Directory.org_id).order_by(Directory.org_id)).all():
+    for org_id in organization_ids():
         with inside(org_id):
             yield org_id
 
@@ -204,10 +208,3 @@ def shorten(path: str) -> str:
         rest = path[len(slug) + 1:]
         return rest if rest.startswith("/") else "/" + rest
     return path
-
-
-def canonical_host(org: Org) -> str:
-    """Where mails and feeds point: the verified domain of its own, otherwise the platform's host (with its path)."""
-    domain = db.session.scalar(select(CustomDomain.host).where(CustomDomain.org_id == org.id,
-                                                               CustomDomain.verified_at.is_not(None)))
-    return domain or ""

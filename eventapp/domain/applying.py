@@ -142,6 +142,8 @@ def money_came(order: Order, payment: Payment, snapshot: GatewayPayment, *, by) 
         refunding.give_back(payment, refunding.TWICE, by=audit.SYSTEM)
     elif registering.money_arrived(order, by=by):
         close_others(order, payment)
+        if ledger.owed(order) < 0:  # some of it was cancelled after the account had been issued
+            needs_a_person(payment, "overpaid", payment.amount + ledger.owed(order), payment.amount, by=by)
     else:
         refunding.give_back(payment, refunding.LATE, by=audit.SYSTEM)
 

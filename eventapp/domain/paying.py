@@ -97,13 +97,13 @@ def begin(order: Order, method: str, amount: int | None = None) -> Payment | Non
         # Choosing once more does not prolong it, or places could be kept for ever by a press every quarter of an hour.
         registering.hold(order, first_hold(order.event_id, method))
     elif method == MANUAL_TRANSFER and payment.status == CREATED:
-        _show_own_account(order, payment)
+        _show_own_account(order, payment, clock.now() if fresh else began(order))
     return payment
 
 
 def first_hold(event_id: int, method: str) -> datetime:
     """Until when the places of an order that begins to pay now are kept; whole seconds, so that asking twice says the same."""
-    return due(event_id) if method == MANUAL_TRANSFER else (clock.now() + config.active().hold).replace(microsecond=0)
+    return due(event_id, clock.now()) if method == MANUAL_TRANSFER else (clock.now() + config.active().hold).replace(microsecond=0)
 
 
 def _open(order: Order, method: str, amount: int) -> Payment | None:
@@ -130,21 +130,27 @@ def _new(order: Order, method: str, amount: int) -> Payment:
     return payment
 
 
-def _show_own_account(order: Order, payment: Payment) -> None:
+def _show_own_account(order: Order, payment: Payment, since: datetime) -> None:
     """By hand: the organisation's account, and the time until which the places wait."""
     account = db.session.get(Organization, order.org_id).bank_account
     if not account:
         raise Refused(_("This payment method is not available at the moment. Choose another one."), "method")
     payment.virtual_account = {name: account.get(name, "") for name in ("bank", "number", "holder")}
-    payment.status, payment.due_at = AWAITING_DEPOSIT, due(order.event_id)
+    payment.status, payment.due_at = AWAITING_DEPOSIT, due(order.event_id, since)
     registering.hold(order, payment.due_at)
     applying.tell_account(order, payment)
 
 
-def due(event_id: int) -> datetime:
-    """Until when a transfer may take: the event's days, and no longer than until it begins."""
+def due(event_id: int, since: datetime) -> datetime:
+    """Until when a transfer may take: the event's days from when paying began, and no longer than until the event begins."""
     event, now = db.session.get(Event, event_id), clock.now()
-    return max(now + timedelta(hours=1), min(now + timedelta(days=event.transfer_days), event.starts_at)).replace(microsecond=0)
+    return max(now + timedelta(hours=1), min(since + timedelta(days=event.transfer_days), event.starts_at)).replace(microsecond=0)
+
+
+def began(order: Order) -> datetime:
+    """When the order first began to be paid: changing the method again and again keeps no place longer."""
+    db.session.flush()
+    return db.session.scalar(select(func.min(Payment.created_at)).where(Payment.order_id == order.id)) or clock.now()
 
 
 def request_account(payment: Payment, bank: str) -> None:
@@ -154,7 +160,7 @@ def request_account(payment: Payment, bank: str) -> None:
         raise Refused(_("Choose a bank."), "bank")
     if payment.method != VIRTUAL_ACCOUNT or payment.status not in (CREATED, PENDING) or attempts.open_of(payment):
         return
-    attempts.prepare(payment, "issue", calling.request_of(payment, bank=bank, due_at=due(order.event_id).isoformat()))
+    attempts.prepare(payment, "issue", calling.request_of(payment, bank=bank, due_at=due(order.event_id, began(order)).isoformat()))
 
 
 def checkout(payment: Payment, success_url: str, fail_url: str) -> CheckoutInstruction:
@@ -162,7 +168,8 @@ def checkout(payment: Payment, success_url: str, fail_url: str) -> CheckoutInstr
     account = db.session.get(GatewayAccount, payment.account_id)
     public = Keys(account.provider, account.mode, account.client_key, calling.keys(account).secret_keys,
                   config.active().toss_api_url, config.active().toss_sdk_url)
-    until = due(db.session.get(Order, payment.order_id).event_id) if payment.method == VIRTUAL_ACCOUNT else None
+    order = db.session.get(Order, payment.order_id)
+    until = due(order.event_id, began(order)) if payment.method == VIRTUAL_ACCOUNT else None
     return PROVIDERS[payment.provider].create_checkout(
         public, calling.intent(payment, success_url=success_url, fail_url=fail_url, due_at=until))
 

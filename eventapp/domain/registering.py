@@ -126,13 +126,13 @@ def money_taken_back(order: Order, *, by) -> None:
 
 def expire(order: Order, *, by=audit.SYSTEM) -> bool:
     """The money did not come in time: the places are free again. False when nothing was waiting."""
-    waiting = with_status(of_order(order), Status.PENDING_PAYMENT)
+    waiting, until = with_status(of_order(order), Status.PENDING_PAYMENT), order.hold_until
     order.hold_until = None
     if not waiting:
         return False
     must_move(waiting, Status.EXPIRED, by=by, action="registration.expired")
     ledger.release(order, "expired")
-    later("mail_order_expired", order, key="expired")
+    later("mail_order_expired", order, key=str(until), until=str(until))
     return True
 
 

@@ -210,8 +210,9 @@ def mail_ticket(registration: Registration) -> None:
              values, attachments=files, inline=pictures, registration=registration)
 
 
-def mail_expired(order: Order) -> None:
-    _to_buyer(Papers(order), "order_expired")
+def mail_expired(order: Order, until: str) -> None:
+    """`until`: which of its holds it was; places that are taken again may be given up again."""
+    _to_buyer(Papers(order), "order_expired", about=until)
 
 
 def mail_cancelled(order: Order) -> None:

@@ -2,6 +2,7 @@
 import io
 import re
 import secrets
+import threading
 from datetime import timedelta
 
 from PIL import Image, ImageOps, UnidentifiedImageError
@@ -16,12 +17,14 @@ from eventapp.outbox import later
 from eventapp.unit_of_work import checkpoint
 
 LARGEST = 5_000_000
-MOST_PIXELS = 40_000_000
+MOST_PIXELS, LONGEST_SIDE = 25_000_000, 3000
 KINDS = {".pdf": ("application/pdf", b"%PDF-"), ".jpg": ("image/jpeg", b"\xff\xd8\xff"), ".jpeg": ("image/jpeg", b"\xff\xd8\xff"),
          ".png": ("image/png", b"\x89PNG\r\n\x1a\n"), ".webp": ("image/webp", b"RIFF")}
 ACCEPTED = ",".join(KINDS)
 FORMATS = {"image/jpeg": "JPEG", "image/png": "PNG", "image/webp": "WEBP"}
 UNUSED = timedelta(days=1)
+drawing = threading.Lock()
+"""One picture at a time for each process: unpacked they are large."""
 
 
 def receive(name: str, content: bytes) -> Upload:
@@ -36,7 +39,8 @@ def receive(name: str, content: bytes) -> Upload:
     if not kind or not content.startswith(magic):
         raise Refused(_("Send a PDF, JPEG, PNG or WebP file."))
     if kind in FORMATS:
-        content = _drawn_anew(content, kind)
+        with drawing:
+            content = _drawn_anew(content, kind)
     upload = Upload(name=shown_name(name), type=kind, size=len(content), content=content, key="")
     db.session.add(upload)
     db.session.flush()
@@ -55,6 +59,8 @@ def _drawn_anew(content: bytes, kind: str) -> bytes:
         with Image.open(io.BytesIO(content), formats=[FORMATS[kind]]) as picture:
             if picture.width * picture.height > MOST_PIXELS:
                 raise Refused(_("This picture has too many pixels. Make it smaller, or send another one."))
+            picture.draft("RGB", (LONGEST_SIDE, LONGEST_SIDE))  # a JPEG is decoded no larger than it is kept
+            picture.thumbnail((LONGEST_SIDE, LONGEST_SIDE))
             clean = ImageOps.exif_transpose(picture)
             out = io.BytesIO()
             clean.convert("RGB" if kind == "image/jpeg" else clean.mode).save(out, FORMATS[kind], quality=88)
@@ -86,9 +92,10 @@ def ids_in(answers: dict) -> list[int]:
 
 def sweep() -> None:
     """Of this organisation: files of forms that were never sent."""
-    unused = db.session.scalars(select(Upload).where(Upload.order_id.is_(None), Upload.created_at < clock.now() - UNUSED)
-                                .limit(200).with_for_update(skip_locked=True)).all()
+    old = select(Upload.id, Upload.key).where(Upload.order_id.is_(None), Upload.created_at < clock.now() - UNUSED)
     files = storage.connect(config.active())
-    for upload in unused:
-        files.delete(upload.key)
-    db.session.execute(delete(Upload).where(Upload.id.in_([upload.id for upload in unused])))
+    while unused := db.session.execute(old.limit(200).with_for_update(skip_locked=True)).all():
+        for _id, key in unused:
+            files.delete(key)
+        db.session.execute(delete(Upload).where(Upload.id.in_([identity for identity, _key in unused])))
+        checkpoint()

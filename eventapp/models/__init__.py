@@ -9,7 +9,15 @@ from eventapp.models.form import FormVersion
 from eventapp.models.order import Order
 from eventapp.models.organization import CustomDomain, Directory, Membership, Organization
 from eventapp.models.outbox import OutboxItem, PeriodicRun, Probe
-from eventapp.models.payment import GatewayAccount, LedgerEntry, Payment, PaymentAttempt, PaymentRoute, Refund, WebhookEvent
+from eventapp.models.payment import (
+    GatewayAccount,
+    LedgerEntry,
+    Payment,
+    PaymentAttempt,
+    PaymentRoute,
+    Refund,
+    WebhookEvent,
+)
 from eventapp.models.plan import Plan
 from eventapp.models.program import Program, Quota, QuotaProgram
 from eventapp.models.registration import Consent, LineItem, Registration, Status

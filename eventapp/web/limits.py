@@ -41,6 +41,15 @@ def requests(feature: str, most: int, minutes: int):
     return _limit(f"{feature} all", most, minutes, address)
 
 
+def files(feature: str, most: int, minutes: int):
+    """At most so many requests with files from one network. A view says `took_files()`."""
+    return _limit(f"{feature} files", most, minutes, address, deduct_when=lambda response: g.get("took_files", False))
+
+
+def took_files() -> None:
+    g.took_files = True
+
+
 def own_requests(feature: str, most: int, minutes: int):
     """At most so many of one signed-in person."""
     return _limit(f"{feature} of one", most, minutes, lambda: f"user {current_user.id}")

@@ -11,6 +11,9 @@ THEMES = ("light", "dark")
 
 def choose() -> None:
     asked = request.args.get("lang")
+    # Before anything is asked of the database, which may be away: the page that says so speaks the visitor's language too.
+    set_locale(asked if asked in LOCALES else cookie("lang", LOCALES)
+               or from_browser(request.headers.get("Accept-Language", "")) or LOCALES[0])
     choice = (asked if asked in LOCALES else None) or (current_user.locale if current_user.is_authenticated else None) \
         or cookie("lang", LOCALES) or from_browser(request.headers.get("Accept-Language", "")) \
         or (g.org.locale if g.get("org") else None) or LOCALES[0]

@@ -13,7 +13,6 @@ from eventapp.tickets import qr
 
 @bp.get("/ui")
 @requires(PUBLIC)
-@requires(PUBLIC)
 def components():
     soon = clock.now() + timedelta(days=2, hours=5)
     return render_template("dev/ui.html", soon=soon, sessions=_sessions(soon), icons=_icons(),

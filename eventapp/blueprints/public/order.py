@@ -1,9 +1,10 @@
 """The buyer's page, behind a link nobody can guess: state, pay, tickets, calendar, cancel."""
-from flask import Blueprint, Response, abort, g, redirect, request, url_for
+from flask import Blueprint, abort, g, redirect, request, url_for
 
 from eventapp import audit
 from eventapp.blueprints.public import showing
 from eventapp.blueprints.public.organization import branding
+from eventapp.blueprints.public.ticket import document
 from eventapp.domain import ledger, registering, ticketing
 from eventapp.languages import _
 from eventapp.permissions import PUBLIC, requires
@@ -71,5 +72,4 @@ def tickets(event, token):
     papers = papers_or_404(event, token)
     if not papers.confirmed:
         abort(404)
-    return Response(ticketing.ticket_pdf(papers.confirmed, papers), mimetype="application/pdf",
-                    headers={"Content-Disposition": f'inline; filename="tickets-{papers.confirmed[0].number}.pdf"'})
+    return document(papers.confirmed, papers, f"tickets-{papers.confirmed[0].number}.pdf")

@@ -1,13 +1,17 @@
 """The payment page: pay what is owed, in this way or another, and again after it went wrong."""
+import logging
+
 from flask import Blueprint, g, redirect, request, url_for
 from sqlalchemy import select
 
 from eventapp.blueprints.public.order import order_values
+from eventapp.crypto import CannotOpen
 from eventapp.domain import Refused, ordering, paying, ticketing
 from eventapp.extensions import db
 from eventapp.languages import _, current_locale
 from eventapp.models import Event, Order
 from eventapp.payments.banks import BANKS
+from eventapp.payments.provider import GatewayMisconfigured
 from eventapp.permissions import PUBLIC, requires
 from eventapp.unit_of_work import undo
 from eventapp.web import order_cookie
@@ -16,6 +20,7 @@ from eventapp.web.pages import page
 from eventapp.web.urls import sign
 
 bp = Blueprint("payment", __name__)
+log = logging.getLogger("eventapp.payment")
 
 
 @bp.route("/<org>/<event>/register/payment", methods=["GET", "POST"])
@@ -68,8 +73,13 @@ def payment_page(order: Order, payment, errors=None, status: int = 200):
 def window(payment):
     """What opens the gateway's window; it comes back to the host that the visitor is on."""
     back = {"ref": reference(payment), "_external": True}
+    try:
+        checkout = paying.checkout(payment, url_for("public.returning.success", **back), url_for("public.returning.fail", **back))
+    except (CannotOpen, GatewayMisconfigured):
+        log.exception("the account at the gateway can't be used")
+        return None  # the page offers the other ways
     allow_gateway_window()
-    return paying.checkout(payment, url_for("public.returning.success", **back), url_for("public.returning.fail", **back))
+    return checkout
 
 
 def own_order(event_slug: str) -> Order | None:

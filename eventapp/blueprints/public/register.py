@@ -14,8 +14,8 @@ from eventapp.languages import _
 from eventapp.models.form import FILE
 from eventapp.permissions import PUBLIC, requires
 from eventapp.unit_of_work import checkpoint, undo
-from eventapp.web import order_cookie
-from eventapp.web.pages import page
+from eventapp.web import limits, order_cookie
+from eventapp.web.pages import is_htmx, page
 from eventapp.web.urls import read_signed, sign
 
 bp = Blueprint("register", __name__)
@@ -26,6 +26,7 @@ MOST_FIELDS = 10_000
 
 @bp.route("/<org>/<event>/register", methods=["GET", "POST"])
 @requires(PUBLIC)
+@limits.files("registration", 300, 60)
 def show(event):
     event = event_or_404(event)
     intent = next((name for name in ("requote", "paste_rows", "add", "remove") if name in request.form), "submit")
@@ -33,10 +34,13 @@ def show(event):
     if request.method == "GET":
         return form_page(event, offer, first_view(event, offer))
     submission = read_submission(event)
-    wrong_files = receive_files(offer, submission)
+    wrong_files = {} if is_htmx() else receive_files(offer, submission)  # a total needs no files
     if intent != "submit":
         return form_page(event, offer, INTENTS[intent](event, offer, submission))
     try:
+        if not submission.id:
+            submission.id = new_submission()
+            raise Refused(_("This page was not complete. Please send it again."))
         check_quote(offer, submission)
         if wrong_files:
             raise RefusedFields(wrong_files | ordering.check(offer, submission))
@@ -90,7 +94,11 @@ def first_view(event, offer) -> Submission:
         for participant in participants:
             participant.chosen = {code: max(1, offer.programs[code].minimum)}
     methods = ordering.methods(event)
-    return Submission(id=secrets.token_urlsafe(24), participants=participants, method=methods[0] if methods else "free")
+    return Submission(id=new_submission(), participants=participants, method=methods[0] if methods else "free")
+
+
+def new_submission() -> str:
+    return secrets.token_urlsafe(24)
 
 
 def read_submission(event) -> Submission:
@@ -98,7 +106,7 @@ def read_submission(event) -> Submission:
     methods = ordering.methods(event)
     identity = request.form.get("submission", "")
     if not 16 <= len(identity) <= 64 or not identity.isascii() or not identity.isprintable():
-        abort(400)
+        identity = ""
     if len(request.form) > MOST_FIELDS:
         abort(413)
     return Submission(
@@ -145,7 +153,8 @@ def receive_files(offer, submission: Submission) -> dict[str, str]:
                 answers[key] = [take(file)] if file and file.filename else [known(text) for text in answers.get(key, []) if text]
             except Refused as refused:
                 wrong[name] = refused.sentence
-    if request.files:
+    if any(file.filename for file in request.files.values()):
+        limits.took_files()
         checkpoint()  # a form that is refused for something else keeps its files
     return wrong
 
