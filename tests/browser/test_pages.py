@@ -62,11 +62,11 @@ def read(page, scene, locale):
         yield f"{headings} first headings"
     if scene.scripts:
         page.evaluate(AXE)
-    for width, theme in camera.looks(page):
+    for width, theme in camera.looks(page, themes=camera.THEMES if locale == "ko" else ("light",)):
         if (needed := page.evaluate("document.documentElement.scrollWidth")) > width:
             yield f"{needed} pixels wide at {width}"
-        rules = RULES.get((width, theme))
-        if locale == "ko" and scene.scripts and rules is not None and not (scene.repeats and (width, rules) != (390, [])):
+        rules = RULES.get((width, theme)) if locale == "ko" else None
+        if scene.scripts and rules is not None and not (scene.repeats and (width, rules) != (390, [])):
             yield from (f"{width} {theme} {line}" for line in page.evaluate(RUN, rules))
 
 
