@@ -3,6 +3,7 @@ import json
 import threading
 from types import SimpleNamespace
 
+from flask import current_app
 from flask_login import LoginManager
 from flask_migrate import Migrate
 from flask_sqlalchemy import SQLAlchemy
@@ -117,11 +118,14 @@ class Bell(Huey):
 class Platform:
     """The engine that sees every organisation: the operator's console, the relay's claim, `flask check`."""
 
-    engine = None
-
     def init_app(self, app):
-        self.engine = create_engine(app.config["SETTINGS"].url_of("platform"), pool_size=2, max_overflow=6,
-                                    pool_timeout=5, hide_parameters=True, connect_args=CONNECT)
+        app.extensions["platform"] = create_engine(
+            app.config["SETTINGS"].url_of("platform"), pool_size=2, max_overflow=6, pool_timeout=5, hide_parameters=True,
+            connect_args=CONNECT)
+
+    @property
+    def engine(self):
+        return current_app.extensions["platform"]
 
     def session(self) -> Session:
         return Session(self.engine, expire_on_commit=False)

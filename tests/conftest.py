@@ -9,6 +9,7 @@ import tempfile
 from dataclasses import replace
 from pathlib import Path
 
+import hypothesis
 import psycopg
 import pytest
 
@@ -17,6 +18,9 @@ from eventapp.supervisor.postgres import EmbeddedPostgres
 from tests.browse import Client
 from tests.world import World, build
 
+# A machine that is busy with other things makes no test wrong.
+hypothesis.settings.register_profile("here", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.load_profile("here")
 TEMPLATE = "eventapp_template"
 ROLES = "eventapp_test"
 RUN = "EVENTAPP_TEST_RUN"
@@ -91,7 +95,7 @@ def dispose(app):
     with app.app_context():
         db.session.remove()
         db.engine.dispose()
-    platform.engine.dispose()
+        platform.engine.dispose()
 
 
 @pytest.fixture(scope="session")

@@ -80,14 +80,15 @@ def _to_oklch(rgb):
 
 
 def _rgb(lightness, chroma, hue):
-    """OKLCH as sRGB; what lies outside is clipped."""
+    """OKLCH as sRGB in the 256 steps that a stylesheet can say; what lies outside is clipped."""
     a, b = chroma * math.cos(math.radians(hue)), chroma * math.sin(math.radians(hue))
     long = (lightness + 0.3963377774 * a + 0.2158037573 * b) ** 3
     middle = (lightness - 0.1055613458 * a - 0.0638541728 * b) ** 3
     short = (lightness - 0.0894841775 * a - 1.2914855480 * b) ** 3
-    return (_gamma(4.0767416621 * long - 3.3077115913 * middle + 0.2309699292 * short),
-            _gamma(-1.2684380046 * long + 2.6097574011 * middle - 0.3413193965 * short),
-            _gamma(-0.0041960863 * long - 0.7034186147 * middle + 1.7076147010 * short))
+    exact = (_gamma(4.0767416621 * long - 3.3077115913 * middle + 0.2309699292 * short),
+             _gamma(-1.2684380046 * long + 2.6097574011 * middle - 0.3413193965 * short),
+             _gamma(-0.0041960863 * long - 0.7034186147 * middle + 1.7076147010 * short))
+    return tuple(round(part * 255) / 255 for part in exact)
 
 
 def _from_hex(text: str):

@@ -69,7 +69,7 @@ def test_an_email_address_with_a_character_that_cannot_be_saved_is_wrong(client,
 
 
 def test_a_submission_id_is_visible_ascii(client):
-    assert client.post(PAGE, form(submission="a" * 20 + "\0")).status_code == 400
+    assert client.post(PAGE, form(submission="a" * 20 + "\0")).status_code == 422
 
 
 def test_a_form_with_more_fields_than_any_is_not_looked_through(client):
