@@ -97,12 +97,14 @@ class Offer:
 
 def offer(event: Event, *, with_places: bool = False) -> Offer:
     """Load what is offered; `with_places` also how many places are left, for showing (not for deciding)."""
-    query = select(Program).where(Program.event_id == event.id).order_by(Program.position, Program.id)
+    latest = select(func.max(FormVersion.version)).where(FormVersion.event_id == event.id).scalar_subquery()
+    query = (select(Program, FormVersion).where(Program.event_id == event.id).order_by(Program.position, Program.id)
+             .outerjoin(FormVersion, (FormVersion.event_id == Program.event_id) & (FormVersion.version == latest)))
     if with_places:
         query = query.options(selectinload(Program.quotas)).execution_options(populate_existing=True)
-    programs = {program.code: program for program in db.session.scalars(query)}
-    form = db.session.scalar(select(FormVersion).where(FormVersion.event_id == event.id)
-                             .order_by(FormVersion.version.desc()).limit(1))
+    rows = db.session.execute(query).all()
+    programs = {program.code: program for program, _form in rows}
+    form = rows[0][1] if rows else None  # nobody is asked anything where there is nothing to take part in
     return Offer(event, programs, form or FormVersion(version=0, fields=[], consents=[], notice={}), clock.now())
 
 

@@ -21,7 +21,8 @@ STATEMENT = re.compile(r"^\S+ \S+ \S+ \[\d+\] \S+@(\S*) LOG:  (?:statement|execu
 def run(house, short: bool) -> list[Figure]:
     figures = []
     for kind in KINDS:
-        steps = journey(house, kind)
+        # The timetable's own work may fall into one of them, so the least of three counts.
+        steps = min((journey(house, kind) for _ in range(3)), key=lambda steps: sum(map(len, steps.values())))
         posted, total = steps["POST"], sum(map(len, steps.values()))
         print(f"\n    {kind}: POST {len(posted)}, whole journey {total}")
         for name, statements in steps.items():
