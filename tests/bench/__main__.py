@@ -8,15 +8,15 @@ import platform
 import sys
 import time
 
-from tests.bench import journeys, kills, memory, page, rush, statements, tickets, visit
+from tests.bench import hang, journeys, kills, memory, page, rush, statements, tickets, visit
 from tests.bench.figures import table
 from tests.bench.house import House
 
 BENCHES = {
     "visit": visit.run, "statements": statements.run, "page": page.run, "free": journeys.free, "manual": journeys.manual,
-    "card": journeys.card, "rush": rush.run, "memory": memory.run, "tickets": tickets.run, "kills": kills.run,
+    "card": journeys.card, "rush": rush.run, "memory": memory.run, "tickets": tickets.run, "hang": hang.run, "kills": kills.run,
 }
-ONLY_WHOLE = ("kills",)
+ONLY_WHOLE = ("hang", "kills")
 METHOD = """
 Method. An installation of its own: PostgreSQL with durable settings on a disk, web and worker as the Procfile says, the
 gateway sandbox, the local mailbox, all started by the supervisor; the demo and an event with room are in it. Load comes from
