@@ -102,7 +102,7 @@ def init_app(app):
 
 def too_many(error: RateLimitExceeded):
     seconds = max(1, math.ceil(limiter.current_limit.reset_at - clock.now().timestamp()))
-    minutes = math.ceil(seconds / 60)
+    minutes = max(1, math.ceil((seconds - 1) / 60))  # Redis ends a window up to a second late
     sentence = ngettext("Too many attempts. Try again in %(num)s minute.",
                         "Too many attempts. Try again in %(num)s minutes.", minutes)
     return answer(429, sentence, [("Retry-After", str(seconds))])
