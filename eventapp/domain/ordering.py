@@ -1,9 +1,7 @@
 """From a filled-in form to an order whose places are held."""
-import re
 from dataclasses import dataclass, field
 from hashlib import sha256
 
-import phonenumbers
 from sqlalchemy import func, insert, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import selectinload
@@ -11,6 +9,7 @@ from sqlalchemy.orm import selectinload
 from eventapp import audit, clock
 from eventapp.config import Settings
 from eventapp.domain import Refused, RefusedFields, asking, ledger, paying, pricing, uploading
+from eventapp.domain.contacts import EMAIL, phone_number
 from eventapp.extensions import db
 from eventapp.languages import _, localized
 from eventapp.models import (
@@ -30,7 +29,6 @@ from eventapp.models.account import normal_email
 from eventapp.outbox import later, together
 
 OPEN_PER_BROWSER, OPEN_PER_EMAIL = 3, 5
-EMAIL = re.compile(r"^[^@\s\x00-\x1f\x7f<>\"',;:()\[\]\\]{1,64}@(?:[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)+[A-Za-z]{2,24}$")
 
 
 @dataclass
@@ -186,15 +184,6 @@ def check_programs(offer: Offer, participant: Participant) -> dict[str, str]:
             errors[field_name] = _("“%(program)s” can only be chosen together with “%(other)s”.", program=name,
                                    other=localized(by_id[program.requires_id].name))
     return errors
-
-
-def phone_number(text: str) -> str | None:
-    """E.164, or None when it is none; Korean when it has no country."""
-    try:
-        number = phonenumbers.parse(text.strip(), "KR")
-    except phonenumbers.NumberParseException:
-        return None
-    return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164) if phonenumbers.is_valid_number(number) else None
 
 
 def methods(event: Event) -> list[str]:

@@ -1,16 +1,13 @@
 """Forms: fields that clean what was typed, checks of shape with a sentence for people, in their language."""
-import re
 import unicodedata
 
-import phonenumbers
 from flask_wtf import FlaskForm
 from wtforms import EmailField, PasswordField, StringField, TelField
 from wtforms.validators import InputRequired, Length, Optional, ValidationError
 
+from eventapp.domain import contacts
 from eventapp.languages import _l, gettext, ngettext
 
-EMAIL = re.compile(r"^[^@\s<>\"',;:()\[\]\\]{1,64}@(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,24}$")
-HOME = "KR"
 WTFORMS = (_l("Not a valid choice."), _l("Invalid value, not a valid integer value"))
 """What WTForms itself may say of the fields we use, marked here for the catalogue."""
 
@@ -75,7 +72,7 @@ def password(label=None, missing=None) -> PasswordField:
 
 
 def is_email(form, field) -> None:
-    if len(field.data) > 254 or not EMAIL.match(field.data):
+    if len(field.data) > 254 or not contacts.EMAIL.match(field.data):
         raise ValidationError(gettext("Enter an email address like name@example.com."))
 
 
@@ -86,9 +83,4 @@ def is_phone(form, field) -> None:
 
 def international(text: str) -> str:
     """As it is stored, or what was typed when it is no phone number."""
-    try:
-        number = phonenumbers.parse(text, HOME)
-    except phonenumbers.NumberParseException:
-        return text.lstrip("+")
-    valid = phonenumbers.is_valid_number(number)
-    return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164) if valid else text.lstrip("+")
+    return contacts.phone_number(text) or text.lstrip("+")
