@@ -6,7 +6,7 @@ from sqlalchemy import insert
 
 from eventapp import clock
 from eventapp.extensions import db
-from eventapp.models import AuditLog
+from eventapp.models import AuditLog, AuditValues
 
 origin: ContextVar[tuple[str, str]] = ContextVar("origin", default=("", ""))
 """Address and request id of what is being answered; set by the web, empty in jobs."""
@@ -14,7 +14,7 @@ origin: ContextVar[tuple[str, str]] = ContextVar("origin", default=("", ""))
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """kind: user, buyer, system or gateway; id: of the user or of the order."""
+    """kind: user, device, buyer, system or gateway; id: of the user, of the door's device, or of the order."""
 
     kind: str
     id: int | None = None
@@ -24,8 +24,9 @@ SYSTEM = Actor("system")
 GATEWAY = Actor("gateway")
 
 
-def record(action: str, things, *, by: Actor, before=None, after=None) -> None:
-    """One line for each of the things. `before` and `after` hold nothing personal."""
+def record(action: str, things, *, by: Actor, before=None, after=None, personal: tuple | None = None) -> None:
+    """One line for each of the things. `before` and `after` hold nothing personal; what is personal goes as (before, after)
+    into rows of its own, which can be blanked without losing the line."""
     things = list(things) if isinstance(things, (list, tuple)) else [things]
     if not things:
         return
@@ -36,4 +37,9 @@ def record(action: str, things, *, by: Actor, before=None, after=None) -> None:
          "actor_id": by.id, "before": before, "after": after, "address": address, "request_id": request_id,
          "created_at": clock.now()} for thing in things]
     # One row alone as a dict: then the statement is compiled once and for all.
-    db.session.execute(insert(AuditLog).values(rows if len(rows) > 1 else rows[0]))
+    if personal is None:
+        db.session.execute(insert(AuditLog).values(rows if len(rows) > 1 else rows[0]))
+        return
+    ids = db.session.scalars(insert(AuditLog).values(rows).returning(AuditLog.id)).all()
+    db.session.execute(insert(AuditValues).values([
+        {"audit_id": id_, "before": personal[0], "after": personal[1], "created_at": clock.now()} for id_ in ids]))

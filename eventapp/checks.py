@@ -143,7 +143,7 @@ CHECKS = (
             AND (r.confirmed_at IS NOT NULL OR r.ticket_version > 1))"""),
     Check("tickets.entries", "nobody came in who was never confirmed", """
         SELECT c.org_id, r.number, r.status FROM check_ins c JOIN registrations r ON r.org_id = c.org_id AND r.id = c.registration_id
-        WHERE r.confirmed_at IS NULL AND r.ticket_version = 1"""),
+        WHERE c.result = 'ok' AND c.undone_at IS NULL AND r.confirmed_at IS NULL AND r.ticket_version = 1"""),
     Check("tickets.numbers", "a number is one registration's alone", """
         SELECT org_id, number, count(*) FROM registrations GROUP BY org_id, number HAVING count(*) > 1"""),
     Check("tickets.keys", "each event that can be registered for signs its tickets with a key of its own", """

@@ -24,6 +24,8 @@ log = logging.getLogger("eventapp.outbox")
 LEASE = {"default": timedelta(seconds=45), "gateway": timedelta(seconds=150)}
 LAST_ATTEMPT = 14
 """With the back-off of `retry_after`, about nine hours after the first."""
+HELD = timedelta(days=1)
+"""How far off a held job lies until it is let go: a net below an operation that nobody ends."""
 JOBS = {}
 stopping = threading.Event()
 """Set when the worker is asked to stop: no further job is begun."""
@@ -56,7 +58,9 @@ def later(kind: str, things, *, run_at=None, key: str | None = None, **more) -> 
     if not things:
         return
     db.session.flush()
-    rows = [{"org_id": tenancy.current_org_id(), "queue": queue_of(kind), "kind": kind, "run_at": run_at or clock.now(),
+    held_for = db.session.info.get("held_for") if run_at is None else None
+    at = run_at or (clock.now() + HELD if held_for else clock.now())
+    rows = [{"org_id": tenancy.current_org_id(), "queue": queue_of(kind), "kind": kind, "run_at": at, "operation_id": held_for,
              "payload": {argument_name(thing): thing.id, **more},
              "dedupe_key": key and f"{kind}:{thing.id}:{key}"} for thing in things]
     gathered = db.session.info.get("jobs")
@@ -64,7 +68,7 @@ def later(kind: str, things, *, run_at=None, key: str | None = None, **more) -> 
         _write(rows)
     else:
         gathered += rows
-    if run_at is None or run_at <= clock.now():
+    if at <= clock.now():
         bells = db.session.info.setdefault("bells", Counter())
         bells[queue_of(kind)] += len(rows)
 
@@ -85,6 +89,25 @@ def together():
         del db.session.info["jobs"]
     if rows:
         _write(rows)
+
+
+@contextmanager
+def held(operation):
+    """What is to be done at once waits instead until the bulk operation's letters are let go (`let_go`), or is taken away with it.
+
+    Jobs with a time of their own are not held: they look before they act.
+    """
+    db.session.info["held_for"] = operation.id
+    try:
+        yield
+    finally:
+        del db.session.info["held_for"]
+
+
+def let_go(operation, at) -> None:
+    """The jobs that an operation has held are due at `at`."""
+    db.session.execute(update(OutboxItem).where(OutboxItem.operation_id == operation.id, OutboxItem.done_at.is_(None))
+                       .values(run_at=at).execution_options(synchronize_session=False))
 
 
 def argument_name(thing) -> str:

@@ -73,6 +73,14 @@ class Member:
     def orders(self):
         return self._limited(select(Order), Order.event_id)
 
+    def event(self, slug: str) -> Event:
+        """The event of this address, or 404: also when it is somebody else's."""
+        return db.one_or_404(self.events().where(Event.slug == slug))
+
+    def registration(self, number: str) -> Registration:
+        """The registration of this number, or 404."""
+        return db.one_or_404(self.registrations().where(Registration.number == number))
+
 
 def requires(permission: str):
     """Declares what a view needs, beside its address."""

@@ -198,8 +198,10 @@ BREACHES = [
     ("tickets.confirmed", "UPDATE registrations SET confirmed_at = NULL WHERE order_id = :free"),
     ("tickets.letters", "INSERT INTO email_messages (org_id, key, kind, locale, recipient, subject, body, order_id, state, error, created_at) "
                         "SELECT org_id, 'x', 'order_confirmed', 'ko', 'a@example.com', '', '', id, 'sent', '', now() FROM orders WHERE id = :waiting"),
-    ("tickets.entries", "INSERT INTO check_ins (org_id, registration_id, checkpoint, created_at) "
-                        "SELECT org_id, id, 'entry', now() FROM registrations WHERE order_id = :waiting"),
+    ("tickets.entries", "WITH door AS (INSERT INTO checkpoints (org_id, event_id, code, kind, name, position, times, per, closed, created_at) "
+                        "SELECT org_id, event_id, 'x', 'entry', '{{}}', 0, 1, 'event', false, now() FROM orders WHERE id = :waiting RETURNING id) "
+                        "INSERT INTO check_ins (org_id, registration_id, checkpoint_id, at, nonce, created_at) "
+                        "SELECT r.org_id, r.id, door.id, now(), 'x', now() FROM registrations r, door WHERE order_id = :waiting"),
     ("tickets.keys", "UPDATE events SET ticket_key = NULL"),
     ("tenancy.policies", "ALTER TABLE orders NO FORCE ROW LEVEL SECURITY"),
     ("tenancy.policies", "DROP POLICY own_rows ON programs"),

@@ -12,6 +12,7 @@ from eventapp.extensions import db
 from eventapp.models import (
     AuditLog,
     CheckIn,
+    Checkpoint,
     Consent,
     Event,
     LedgerEntry,
@@ -301,15 +302,31 @@ def write_history(stories) -> None:
 
 def check_in(event, stories, random, now) -> None:
     """At the door of what is past; before the conference, at one of its weekly evenings of preparation."""
-    past, rows = event.starts_at < now, []
+    past, rows, at = event.starts_at < now, [], checkpoints(event)
     evenings = [now.replace(hour=11, minute=0, second=0, microsecond=0) - timedelta(days=7 * weeks + 2) for weeks in range(8)]
     for story in stories:
         for registration_id in story.registration_ids if story.kind.status == Status.CONFIRMED else ():
             after = [evening for evening in evenings if evening > story.ended]
             if past and random.random() < 0.93:
-                rows.append({"registration_id": registration_id, "checkpoint": "entry",
-                             "created_at": event.starts_at + timedelta(minutes=random.gauss(-20, 25))})
+                rows.append(entry(registration_id, at["entry"], event.starts_at + timedelta(minutes=random.gauss(-20, 25))))
             elif not past and after and random.random() < 0.5:
-                rows.append({"registration_id": registration_id, "checkpoint": "orientation",
-                             "created_at": random.choice(after) + timedelta(minutes=random.gauss(0, 8))})
+                rows.append(entry(registration_id, at["orientation"], random.choice(after) + timedelta(minutes=random.gauss(0, 8))))
     write(CheckIn, rows)
+
+
+def checkpoints(event) -> dict[str, int]:
+    """The event's checkpoints by their codes."""
+    rows = [{"event_id": event.id, "position": position, "created_at": event.created_at, **values}
+            for position, values in enumerate(CHECKPOINTS)]
+    return {code: id_ for id_, code in write(Checkpoint, rows, Checkpoint.id, Checkpoint.code)}
+
+
+CHECKPOINTS = (
+    {"code": "entry", "kind": "entry", "name": {"ko": "입장", "en": "Entrance"}},
+    {"code": "orientation", "kind": "session", "name": {"ko": "준비 모임", "en": "Evening of preparation"}},
+)
+
+
+def entry(registration_id: int, checkpoint_id: int, at) -> dict:
+    return {"registration_id": registration_id, "checkpoint_id": checkpoint_id, "at": at, "created_at": at, "gate": "Gate A",
+            "nonce": f"demo-{checkpoint_id}-{registration_id}"}

@@ -5,9 +5,8 @@ Callers hold the order's row, or have just made it, so nobody else writes its en
 from sqlalchemy import case, func, select
 
 from eventapp.extensions import db
-from eventapp.models import LedgerEntry, LineItem, Order, Payment, Registration, Status
+from eventapp.models import LedgerEntry, LineItem, Order, Payment, Registration
 
-GONE = (Status.DRAFT, Status.REJECTED, Status.EXPIRED, Status.CANCELLED)
 MONEY = ("gateway", "bank")
 SIDES = {"charged": ("receivable", "sales"), "released": ("sales", "receivable")}
 
@@ -18,10 +17,10 @@ def charge(order: Order) -> None:
 
 
 def charge_again(order: Order) -> None:
-    """Registrations that were given up count once more: what is charged grows to what is now held."""
+    """Registrations that were given up, or have just been approved, count: what is charged grows to what is now held."""
     held = db.session.scalar(select(func.coalesce(func.sum(LineItem.quantity * LineItem.unit_price), 0)).join(
         Registration, Registration.id == LineItem.registration_id).where(
-        Registration.order_id == order.id, Registration.status.not_in(GONE)))
+        Registration.order_id == order.id, Registration.holds))
     _write(order, "charged", f"again {_count(order, 'charged')}", held - charged(order))
 
 

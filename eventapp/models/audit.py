@@ -17,7 +17,7 @@ class AuditLog(Tenant, Base):
     object_kind: Mapped[str]
     object_id: Mapped[Id]
     actor_kind: Mapped[str]
-    """user, buyer, system or gateway."""
+    """user, device, buyer, system or gateway."""
     actor_id: Mapped[Id | None]
     before: Mapped[Any | None] = mapped_column(JSONB(none_as_null=True))
     after: Mapped[Any | None] = mapped_column(JSONB(none_as_null=True))

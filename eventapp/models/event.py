@@ -47,6 +47,8 @@ class Event(Tenant, Base):
     """Of METHODS, the first is chosen already; `free` needs no listing."""
     transfer_days: Mapped[int] = mapped_column(default=3)
     """How long a manual transfer or a virtual account may take."""
+    offer_days: Mapped[int] = mapped_column(default=7)
+    """How long somebody who was approved has got to pay."""
     cancellable_until: Mapped[datetime | None]
     """Until when a participant may cancel by themselves; never when empty."""
     max_participants: Mapped[int] = mapped_column(default=60)

@@ -16,6 +16,7 @@ class OutboxItem(Base):
     __table_args__ = (
         Index("outbox_due_idx", "queue", "run_at", postgresql_where=text("done_at IS NULL AND dead_at IS NULL")),
         Index("outbox_done_idx", "done_at"),
+        Index("outbox_operation_idx", "operation_id", postgresql_where=text("operation_id IS NOT NULL AND done_at IS NULL")),
     )
 
     id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
@@ -24,6 +25,8 @@ class OutboxItem(Base):
     kind: Mapped[str]
     payload: Mapped[dict] = mapped_column(default=dict)
     dedupe_key: Mapped[str | None] = mapped_column(unique=True)
+    operation_id: Mapped[Id | None]
+    """The bulk operation it waits for: let go a minute after that has ended, taken away when it is undone."""
     run_at: Mapped[datetime] = mapped_column(default=clock.now)
     attempts: Mapped[int] = mapped_column(default=0)
     locked_until: Mapped[datetime | None]

@@ -25,6 +25,13 @@ LEGAL_MOVES = {
     # Money that arrives late takes the place again when there is one.
     (Status.EXPIRED, Status.PENDING_PAYMENT),
 }
+MOVES_BACK = {
+    (Status.PENDING_PAYMENT, Status.PENDING_APPROVAL), (Status.CONFIRMED, Status.PENDING_APPROVAL),
+    (Status.CONFIRMED, Status.PENDING_PAYMENT), (Status.REJECTED, Status.PENDING_APPROVAL),
+    (Status.CANCELLED, Status.PENDING_APPROVAL), (Status.CANCELLED, Status.PENDING_PAYMENT), (Status.CANCELLED, Status.CONFIRMED),
+    (Status.EXPIRED, Status.PENDING_APPROVAL),
+}
+"""Legal only when staff take back what they have just done (`domain/bulk.py`)."""
 
 
 class Registration(Tenant, Base):
@@ -34,7 +41,9 @@ class Registration(Tenant, Base):
         UniqueConstraint("org_id", "number"),
         CheckConstraint(f"status IN {Status.ALL}", name="status"),
         Index("registrations_order_idx", "org_id", "order_id"),
-        Index("registrations_event_idx", "org_id", "event_id", "status"),
+        Index("registrations_event_idx", "org_id", "event_id", "status", "id"),
+        Index("registrations_newest_idx", "org_id", "event_id", "id"),
+        Index("registrations_name_idx", "org_id", "event_id", "name", "id"),
     )
 
     order_id: Mapped[Id]
@@ -58,6 +67,13 @@ class Registration(Tenant, Base):
     confirmed_at: Mapped[datetime | None]
     status_reason: Mapped[str] = mapped_column(default="")
     """Why it was rejected, cancelled or flagged for a person."""
+    note: Mapped[str] = mapped_column(default="")
+    """Of the staff, for the staff."""
+    flag: Mapped[str] = mapped_column(default="")
+    """A few words that the door shows in large letters."""
+    search: Mapped[str] = mapped_column(Computed(
+        "lower(name || chr(10) || email || chr(10) || phone || chr(10) || code || '-' || readable(id))", persisted=True))
+    """What the desk's search looks through, in small letters."""
 
     order = one("Registration", "order_id", "Order", back_populates="registrations")
     event = one("Registration", "event_id", "Event", viewonly=True)
