@@ -30,10 +30,17 @@ STATEMENTS = (
                     CAST(:now AS timestamptz) - make_interval(mins => n % 86400) AS born
              FROM generate_series(CAST(:first AS int), CAST(:last AS int)) AS n) AS made""",
     """INSERT INTO registrations (order_id, event_id, position, code, status, paid_at, name, email, phone, locale, answers, tags,
-                                  ticket_version, confirmed_at, status_reason, created_at)
-       SELECT id, event_id, 1, :code, status, paid_at, name, email, phone, locale, '{}', '{}', 1, paid_at, '', created_at
+                                  ticket_version, confirmed_at, status_reason, note, flag, created_at)
+       SELECT id, event_id, 1, :code, status, paid_at, name, email, phone, locale,
+              jsonb_build_object('city', (CAST(:cities AS text[]))[1 + id % :many_cities], 'age', 18 + id % 60, 'church', 'UBF ' || id % 97,
+                                 'first_time', CASE WHEN id % 3 = 0 THEN 'yes' ELSE 'no' END, 'channel', 'room ' || id % 12,
+                                 'helps', CASE WHEN id % 10 = 0 THEN CAST('["prayer", "translation"]' AS jsonb) ELSE '[]' END,
+                                 'team', 'team ' || id % 40, 'prayer', 'For ' || name),
+              CASE WHEN id % 25 = 0 THEN CAST('{volunteer}' AS text[]) WHEN id % 40 = 3 THEN '{choir,speaker}' ELSE '{}' END,
+              1, paid_at, '', CASE WHEN id % 50 = 7 THEN 'Called twice' ELSE '' END, CASE WHEN id % 200 = 9 THEN 'VIP' ELSE '' END, created_at
        FROM (SELECT *, CASE WHEN status = 'confirmed' THEN created_at + interval '3 minutes' END AS paid_at FROM (
-             SELECT *, CASE WHEN id % 20 = 0 THEN 'expired' WHEN id % 20 = 1 THEN 'cancelled' ELSE 'confirmed' END AS status
+             SELECT *, CASE WHEN id % 20 = 0 THEN 'expired' WHEN id % 20 = 1 THEN 'cancelled' WHEN id % 20 = 2 THEN 'pending_approval'
+                            ELSE 'confirmed' END AS status
              FROM orders WHERE event_id = :event_id AND id > :after) AS with_status) AS made""",
     """INSERT INTO line_items (registration_id, program_id, name, tier, quantity, unit_price, created_at)
        SELECT id, :program_id, CAST(:program AS jsonb), '{}', 1, 10000, created_at
@@ -45,10 +52,12 @@ STATEMENTS = (
               CASE r.status WHEN 'confirmed' THEN 'paid' WHEN 'expired' THEN 'expired' ELSE 'voided' END,
               CASE r.status WHEN 'confirmed' THEN o.total ELSE 0 END, CASE WHEN o.method <> 'card' THEN CAST(:bank AS jsonb) END,
               o.created_at + interval '3 days', '', '', '', r.paid_at, r.paid_at, o.created_at
-       FROM orders o JOIN registrations r ON r.order_id = o.id WHERE o.event_id = :event_id AND o.id > :after""",
+       FROM orders o JOIN registrations r ON r.order_id = o.id
+       WHERE o.event_id = :event_id AND o.id > :after AND r.status <> 'pending_approval'""",
     """INSERT INTO ledger_entries (order_id, payment_id, kind, transaction_key, debit, credit, amount, currency, created_at)
-       SELECT id, NULL, 'charged', 'placed', 'receivable', 'sales', total, currency, created_at
-       FROM orders WHERE event_id = :event_id AND id > :after
+       SELECT o.id, NULL, 'charged', 'placed', 'receivable', 'sales', o.total, o.currency, o.created_at
+       FROM orders o JOIN registrations r ON r.order_id = o.id
+       WHERE o.event_id = :event_id AND o.id > :after AND r.status <> 'pending_approval'
        UNION ALL
        SELECT p.order_id, p.id, 'paid', p.gateway_order_id || ' 1', CASE p.provider WHEN 'toss' THEN 'gateway' ELSE 'bank' END,
               'receivable', p.amount, p.currency, p.approved_at
@@ -91,7 +100,24 @@ def common_values(event: Event) -> dict:
     bank = db.session.get(Organization, event.org_id).bank_account
     return {"event_id": event.id, "code": event.code, "now": clock.now(), "program_id": program.id, "program": json.dumps(program.name),
             "bank": json.dumps(bank), "abroad": [name for name, _ in ABROAD], "abroads": len(ABROAD),
+            "cities": CITIES, "many_cities": len(CITIES),
             "family": [name for name, _ in FAMILY], "families": len(FAMILY), "given": [name for name, _ in GIVEN], "givens": len(GIVEN)}
+
+
+def question(key: str, kind: str, ko: str, en: str, options=()) -> dict:
+    return {"key": key, "type": kind, "required": False, "help": {}, "label": {"ko": ko, "en": en},
+            **({"options": [{"value": value, "label": {"ko": korean, "en": english}} for value, korean, english in options]} if options else {})}
+
+
+CITIES = ["서울", "부산", "대구", "인천", "광주", "대전", "수원", "Chicago", "Berlin", "Nairobi", "São Paulo"]
+FORM = events.SMALL_FORM | {"fields": [
+    question("city", "text", "사는 도시", "City"), question("age", "number", "나이", "Age"), question("church", "text", "소속 지부", "Chapter"),
+    question("first_time", "single_choice", "처음이신가요?", "Is it your first time?", [("yes", "네", "Yes"), ("no", "아니요", "No")]),
+    question("channel", "text", "참가하는 방", "Your room"), question("team", "text", "조", "Team"),
+    question("helps", "multiple_choice", "돕고 싶은 일", "How you can help",
+             [("prayer", "중보 기도", "Intercession"), ("translation", "통역", "Interpreting")]),
+    question("prayer", "long_text", "기도 제목", "What may we pray for?")]}
+"""With enough columns for a desk and an export of their size."""
 
 
 def rally() -> Event:
@@ -101,7 +127,7 @@ def rally() -> Event:
         slug=SLUG, code="ON", title={"ko": "온라인 선교 기도회", "en": "Online prayer rally"},
         summary={"ko": "하루 동안 이어지는 온라인 기도회", "en": "A day of prayer, online"}, online_url="https://rally.seoul-ubf.example/",
         starts_at=events.local(day, "09:00"), ends_at=events.local(day, "21:00"), methods=["card", "manual_transfer"],
-        created_at=now - timedelta(days=70), form=events.SMALL_FORM,
+        created_at=now - timedelta(days=70), form=FORM,
         programs=[{"code": "seat", "kind": "admission", "name": {"ko": "온라인 참가", "en": "Online participation"},
                    "tiers": [events.price(10_000)]}],
         quotas=[(1000,)])

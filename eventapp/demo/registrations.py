@@ -22,6 +22,7 @@ from eventapp.models import (
     Participation,
     Payment,
     PaymentRoute,
+    Program,
     Refund,
     Registration,
     Status,
@@ -71,6 +72,8 @@ PLANS = {
 }
 ABROAD = {"wmc-2026": 0.4, "summer-retreat": 0.4, "build-night": 0.12, "open-lecture": 0.1}
 TAGS = ("volunteer", "choir", "interpreter", "speaker")
+NOTES = ("전화로 도착 시각 확인함", "단체 버스 2호차", "영수증 요청", "Asked for a room on the ground floor", "Will pay the rest at the desk")
+FLAGS = ("휠체어 안내", "VIP", "이름표 다시 확인", "Needs a receiver")
 
 
 @dataclass
@@ -204,7 +207,8 @@ def registration(event, offer, story, position, person, random) -> dict:
     kind, cancelled = story.kind, story.kind.status == Status.CANCELLED
     return {"order_id": story.order_id, "event_id": event.id, "position": position, "code": event.code, "status": kind.status,
             "name": person.name, "email": person.email, "phone": person.phone, "locale": person.locale, "created_at": story.begun,
-            "answers": answers(offer, person, random), "tags": [random.choice(TAGS)] if random.random() < 0.08 else [],
+            "answers": answers(offer, person, random), "note": random.choice(NOTES) if random.random() < 0.06 else "",
+            "flag": random.choice(FLAGS) if random.random() < 0.03 else "", "tags": [random.choice(TAGS)] if random.random() < 0.08 else [],
             "paid_at": story.ended if kind.money == "paid" and story.total else None,
             "confirmed_at": story.ended if kind.status == Status.CONFIRMED else None,
             "ticket_version": 2 if cancelled else 1, "status_reason": "cancelled by the buyer" if cancelled else ""}
@@ -316,14 +320,20 @@ def check_in(event, stories, random, now) -> None:
 
 def checkpoints(event) -> dict[str, int]:
     """The event's checkpoints by their codes."""
-    rows = [{"event_id": event.id, "position": position, "created_at": event.created_at, **values}
-            for position, values in enumerate(CHECKPOINTS)]
+    programs = dict(db.session.execute(select(Program.code, Program.id).where(Program.event_id == event.id)).all())
+    rows = [{"event_id": event.id, "position": position, "created_at": event.created_at, "program_id": programs.get(of), "code": code,
+             "kind": kind, "name": name, "times": times, "per": per}
+            for position, (code, kind, name, of, times, per) in enumerate(CHECKPOINTS) if not of or of in programs]
     return {code: id_ for id_, code in write(Checkpoint, rows, Checkpoint.id, Checkpoint.code)}
 
 
+# (code, kind, name, only for this program, how often, in what)
 CHECKPOINTS = (
-    {"code": "entry", "kind": "entry", "name": {"ko": "입장", "en": "Entrance"}},
-    {"code": "orientation", "kind": "session", "name": {"ko": "준비 모임", "en": "Evening of preparation"}},
+    ("entry", "entry", {"ko": "입장", "en": "Entrance"}, "", 1, "event"),
+    ("day", "day", {"ko": "날마다 출석", "en": "Each day"}, "", 1, "day"),
+    ("orientation", "session", {"ko": "준비 모임", "en": "Evening of preparation"}, "", 1, "event"),
+    ("workshop", "session", {"ko": "캠퍼스 사역 워크숍", "en": "Campus ministry workshop"}, "campus-workshop", 1, "event"),
+    ("meals", "meal", {"ko": "식당", "en": "Dining hall"}, "meals", 3, "day"),
 )
 
 
