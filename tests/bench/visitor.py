@@ -42,6 +42,8 @@ class Visitor:
     def __init__(self, port: int, took: dict[str, list[float]] | None = None, patience: float = 30):
         self.port, self.took, self.patience = port, {} if took is None else took, patience
         self.cookies: dict[str, str] = {}
+        self.headers: dict[str, str] = {}
+        """Sent with every request, beside the usual ones."""
         self.connection: socket.socket | None = None
 
     def get(self, path: str, name: str = "") -> Answer:
@@ -52,7 +54,7 @@ class Visitor:
 
     def request(self, method: str, path: str, body: bytes, name: str) -> Answer:
         lines = [f"{method} {path} HTTP/1.1", f"Host: localhost:{self.port}", "User-Agent: bench", "Accept: text/html",
-                 "Accept-Language: ko-KR,ko;q=0.9"]
+                 "Accept-Language: ko-KR,ko;q=0.9", *(f"{name}: {value}" for name, value in self.headers.items())]
         if self.cookies:
             lines.append("Cookie: " + "; ".join(f"{key}={value}" for key, value in self.cookies.items()))
         if method == "POST":
@@ -122,6 +124,15 @@ class Visitor:
         if self.connection is not None:
             self.connection.close()
             self.connection = None
+
+
+# -- what staff do --------------------------------------------------------------------------------------
+
+def signed_in(port: int, email: str, password: str = "demo-password") -> Visitor:
+    visitor = Visitor(port)
+    form = expect(visitor.get("/auth/login"), 200)
+    expect(visitor.post("/auth/login", form.hidden() | {"email": email, "password": password}), 303)
+    return visitor
 
 
 # -- what a participant does -------------------------------------------------------------------------

@@ -1,7 +1,7 @@
 """What the bench's installation is filled with: the demo, and an organisation with room for every journey.
 
 `python -m tests.bench.world` fills an empty database; `python -m tests.bench.world orders 500` places that many free orders,
-whose letters then wait in the outbox.
+whose letters then wait in the outbox; `… applicants bench-one 10000` makes an organisation in which so many wait for approval.
 """
 import secrets
 import subprocess
@@ -68,9 +68,43 @@ def orders(count: int) -> None:
     db.session.commit()
 
 
+APPLICANTS = (
+    """INSERT INTO orders (event_id, submission, token_version, name, email, phone, locale, currency, total, method, answers,
+                           form_version, browser, created_at)
+       SELECT :event_id, 'applicant-' || n, 1, '지원자 ' || n, 'applicant' || n || '@example.com', '', 'ko', 'KRW', 50000, 'card', '{}',
+              1, '', now() FROM generate_series(1, CAST(:count AS int)) AS n""",
+    """INSERT INTO registrations (order_id, event_id, position, code, status, name, email, phone, locale, answers, tags,
+                                  ticket_version, status_reason, created_at)
+       SELECT id, event_id, 1, 'SEL', 'pending_approval', name, email, '', 'ko', '{}', '{}', 1, '', created_at
+       FROM orders WHERE event_id = :event_id""",
+    """INSERT INTO line_items (registration_id, program_id, name, tier, quantity, unit_price, created_at)
+       SELECT id, :program_id, '{"ko": "자리", "en": "Seat"}', '{}', 1, 50000, created_at FROM registrations WHERE event_id = :event_id""",
+)
+
+
+def applicants(slug: str, count: int) -> None:
+    """An organisation with an owner and an event of which so many wait to be approved, and will then have to pay."""
+    from sqlalchemy import text
+
+    organization = make.organization(slug, both("심사", "Selection"), plan="enterprise")
+    make.member(organization, make.user(f"owner@{slug}.example"), "ORG_OWNER")
+    event = make.event("selection", both("심사하는 모임", "Selection"), "SEL", approval="before_payment", methods=["card"])
+    program = make.program(event, "seat", 50_000, capacity=PLENTY, name=both("자리", "Seat"))
+    make.form(event)
+    for statement in APPLICANTS:
+        db.session.execute(text(statement), {"event_id": event.id, "program_id": program.id, "count": count})
+    db.session.commit()
+
+
 if __name__ == "__main__":
     app = create_app()
     if len(sys.argv) == 1:
         subprocess.run([sys.executable, "-m", "flask", "--app", "wsgi", "demo"], check=True)
     with app.app_context():
-        orders(int(sys.argv[2])) if sys.argv[1:2] == ["orders"] else build()
+        match sys.argv[1:]:
+            case ["orders", count]:
+                orders(int(count))
+            case ["applicants", slug, count]:
+                applicants(slug, int(count))
+            case _:
+                build()
