@@ -1,7 +1,7 @@
 """Static files: bundled, hashed and compressed once at start, cached for ever by browsers. There is no build step.
 
-`css/app.css` and `js/app.js` are not files but bundles of the ordered sources below. Every address made by
-`url_for("static", filename=…)` carries the hash of what it names, also inside stylesheets.
+The names in BUNDLES are not files but made of the ordered sources beside them; the staff's are loaded by the staff's pages
+only. Every address made by `url_for("static", filename=…)` carries the hash of what it names, also inside stylesheets.
 """
 import gzip
 import hashlib
@@ -19,6 +19,8 @@ BUNDLES = {
     "css/app.css": ("css/tokens.css", "css/reset.css", "vendor/pretendard/slices.css", "css/base.css",
                     "css/layouts/*.css", "css/ui/*.css", "css/pages/*.css", "css/utilities.css", "css/print.css"),
     "js/app.js": ("js/modules/*.js",),
+    "css/staff.css": ("css/staff/*.css",),
+    "js/staff.js": ("js/staff/*.js",),
 }
 TEXT = (".css", ".js", ".svg", ".json", ".webmanifest")
 FOR_EVER = "public, max-age=31536000, immutable"

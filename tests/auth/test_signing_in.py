@@ -56,7 +56,7 @@ def test_where_one_lands(client, sign_in, operator, app):
     assert answers == {
         "operator@example.com": "/platform-admin",
         "participant@seoul-ubf.example": "/account",
-        "door@seoul-ubf.example": "/account",
+        "door@seoul-ubf.example": "/seoul-ubf/admin/doors",
         "staff@busan-meetup.example": "/busan-meetup/admin",
     }
 

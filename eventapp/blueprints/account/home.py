@@ -60,4 +60,4 @@ def home(form=None, languages=None):
     languages = languages or LanguageForm(formdata=None, language=current_user.locale or current_locale())
     status = 422 if form.errors or languages.errors else 200
     return account_page("account/home.html", status, form=form, languages=languages,
-                        orders=own_orders(current_user), desks=entering.desks_of(current_user))
+                        orders=own_orders(current_user), workplaces=entering.workplaces(current_user))

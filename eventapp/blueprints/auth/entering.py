@@ -1,11 +1,14 @@
 """What signing in means to a browser: a cookie with a secret, and where one finds oneself afterwards."""
+from dataclasses import dataclass
+
 from flask import abort, current_app, g, redirect, request, session, url_for
 from flask_login import current_user, login_user
+from sqlalchemy import select
 
 from eventapp.domain import accounts
 from eventapp.domain.accounts import digest
-from eventapp.extensions import login
-from eventapp.models import SignIn
+from eventapp.extensions import db, login
+from eventapp.models import Directory, Membership, SignIn
 from eventapp.permissions import MATRIX
 from eventapp.tenancy import host_name
 from eventapp.web import limits
@@ -46,16 +49,32 @@ def landing(user) -> str:
 
 
 def workplace(user) -> str:
-    """The operator's console, or the desk of the one organisation they work for; "" for everybody else."""
+    """The operator's console, or the desk or the doors of the one organisation they work for; "" for everybody else."""
     if user.is_operator and not g.host_slug:
         return url_for("platform.home.index")
-    desks = [desk for desk in desks_of(user) if not g.host_slug or desk.slug == g.host_slug]
-    return url_for("admin.home.index", org=desks[0].slug) if len(desks) == 1 else ""
+    places = workplaces(user)
+    desks = [place for place in places if place.endpoint == DESK] or places
+    return url_for(desks[0].endpoint, org=desks[0].directory.slug) if len(desks) == 1 else ""
 
 
-def desks_of(user) -> list:
-    """The organisations they have a desk in; who only works at the door has none."""
-    return [membership.organization for membership in user.memberships if "admin.enter" in MATRIX[membership.role]]
+DESK, DOORS = "admin.home.index", "admin.doors.index"
+
+
+@dataclass(frozen=True)
+class Workplace:
+    """An organisation, and the page on which one begins there."""
+
+    directory: Directory
+    endpoint: str
+
+
+def workplaces(user) -> list[Workplace]:
+    """Where this person works and may go from this host: a sign-in belongs to its host. Who only works at the door has
+    no desk."""
+    query = select(Directory, Membership.role).join(Membership, Membership.org_id == Directory.org_id).where(
+        Membership.user_id == user.id).order_by(Directory.slug)
+    return [Workplace(directory, DESK if "admin.enter" in MATRIX[role] else DOORS) for directory, role in db.session.execute(query)
+            if not g.host_slug or directory.slug == g.host_slug]
 
 
 # -- what was in a mailed link, in a cookie, so that the address is clean ---------------------------------
