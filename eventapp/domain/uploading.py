@@ -78,6 +78,16 @@ def store(upload: Upload | None) -> None:
     upload.content, upload.stored_at = None, clock.now()
 
 
+def content_of(upload: Upload) -> bytes | None:
+    """From the row while it waits there, otherwise from the store; None when it is gone."""
+    if upload.content is not None:
+        return upload.content
+    try:
+        return storage.connect(config.active()).get(upload.key)
+    except storage.NotStored:
+        return None
+
+
 def belong_to(order: Order, upload_ids) -> None:
     """The files of an order that was placed stay. Raises Refused when one was swept up meanwhile."""
     kept = db.session.execute(update(Upload).where(Upload.id.in_(upload_ids), Upload.order_id.is_(None)).values(order_id=order.id)
