@@ -162,8 +162,7 @@ def money_went(order: Order, payment: Payment, *, by) -> None:
 
 def account_issued(order: Order, payment: Payment) -> None:
     """A virtual account is there: the buyer is told, and the places wait as long as it does."""
-    waiting = registering.with_status(registering.of_order(order), Status.PENDING_PAYMENT)
-    if not waiting or ledger.owed(order) != payment.amount:
+    if not registering.holding(registering.of_order(order)) or ledger.owed(order) != payment.amount:
         refunding.void(payment)
         return
     wait_for_deposit(order, payment)

@@ -177,14 +177,24 @@ def checkout(payment: Payment, success_url: str, fail_url: str) -> CheckoutInstr
 # -- looking ------------------------------------------------------------------------------------------------
 
 def current(order: Order) -> Payment | None:
-    """The payment that counts: the one that was paid, else the latest."""
-    paid = Payment.status.in_(MONEY)
-    return db.session.scalar(select(Payment).where(Payment.order_id == order.id).order_by(paid.desc(), Payment.id.desc()).limit(1))
+    """The payment that counts: the one that was paid, else the latest; the latest also while a difference is owed."""
+    payments = db.session.scalars(select(Payment).where(Payment.order_id == order.id).order_by(Payment.id.desc())).all()
+    paid = next((one for one in payments if one.status in MONEY), None)
+    latest = payments[0] if payments else None
+    return paid if paid and (paid is latest or ledger.owed(order) <= 0) else latest
 
 
 def payable(order: Order) -> bool:
-    """Whether the order waits for its money."""
-    return bool(registering.with_status(registering.of_order(order), Status.PENDING_PAYMENT)) and ledger.owed(order) > 0
+    """Whether the order waits for money: to be confirmed, or for what was added to it since. Where money went back without us
+    a person decides first."""
+    registrations = registering.of_order(order)
+    if not registering.holding(registrations) or ledger.owed(order) <= 0:
+        return False
+    return bool(registering.with_status(registrations, Status.PENDING_PAYMENT)) or not _doubted(order)
+
+
+def _doubted(order: Order) -> bool:
+    return db.session.scalar(select(exists().where(Payment.order_id == order.id, Payment.problem.is_not(None))))
 
 
 def state(payment: Payment) -> str:
@@ -255,7 +265,7 @@ def _still_held(order: Order) -> bool:
     late = registering.with_status(registrations, Status.EXPIRED)
     if late:
         return registering.take_again(db.session.get(Event, order.event_id), late, audit.Actor("buyer", order.id))
-    return bool(registering.with_status(registrations, Status.PENDING_PAYMENT))
+    return bool(registering.holding(registrations))
 
 
 # -- by hand --------------------------------------------------------------------------------------------------

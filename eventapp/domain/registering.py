@@ -65,6 +65,12 @@ def with_status(registrations, *statuses) -> list[Registration]:
     return [registration for registration in registrations if registration.status in statuses]
 
 
+def holding(registrations) -> list[Registration]:
+    """Those that hold their places, as `Registration.holds` says in the database."""
+    return [one for one in registrations if one.status in (Status.PENDING_PAYMENT, Status.CONFIRMED)
+            or (one.status == Status.PENDING_APPROVAL and one.paid_at)]
+
+
 def hold(order: Order, until: datetime) -> None:
     """Keep the order's places until then. The end is a row of the outbox that looks again before it acts."""
     order.hold_until = until
@@ -82,10 +88,10 @@ def money_arrived(order: Order, *, by) -> bool:
     if late and not take_again(event, late, by):
         return False
     waiting = with_status(registrations, Status.PENDING_PAYMENT)
+    order.hold_until = None
     if not waiting:
         return bool(with_status(registrations, Status.CONFIRMED, Status.PENDING_APPROVAL))
     now = clock.now()
-    order.hold_until = None
     if event.approval == "after_payment":
         must_move(waiting, Status.PENDING_APPROVAL, by=by, action="registration.paid", paid_at=now)
         later("mail_order_received", order, key="paid")
@@ -115,9 +121,10 @@ def take_again(event: Event, late, by) -> bool:
 
 
 def money_taken_back(order: Order, *, by) -> None:
-    """The bank reversed a deposit: tickets no longer hold, the money is awaited again."""
+    """The bank reversed a deposit: tickets no longer hold, the money is awaited again. Where it was only the difference for what
+    was added later, the rest stays paid and the tickets stay."""
     confirmed = with_status(of_order(order), Status.CONFIRMED)
-    if not confirmed:
+    if not confirmed or ledger.paid(order) > 0:
         return
     must_move(confirmed, Status.PENDING_PAYMENT, by=by, action="registration.payment_reversed", paid_at=None, confirmed_at=None)
     db.session.execute(update(Registration).where(Registration.id.in_([one.id for one in confirmed]))
