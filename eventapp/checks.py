@@ -144,6 +144,12 @@ CHECKS = (
     Check("tickets.entries", "nobody came in who was never confirmed", """
         SELECT c.org_id, r.number, r.status FROM check_ins c JOIN registrations r ON r.org_id = c.org_id AND r.id = c.registration_id
         WHERE c.result = 'ok' AND c.undone_at IS NULL AND r.confirmed_at IS NULL AND r.ticket_version = 1"""),
+    Check("tickets.entered_once", "no ticket came through a checkpoint more often than it allows, nor into another event", """
+        SELECT c.org_id, c.registration_id AS registration, p.code AS checkpoint, c.period, count(*) AS entries, p.times FROM check_ins c
+        JOIN checkpoints p ON p.org_id = c.org_id AND p.id = c.checkpoint_id
+        JOIN registrations r ON r.org_id = c.org_id AND r.id = c.registration_id
+        WHERE c.result = 'ok' AND c.undone_at IS NULL GROUP BY c.org_id, c.registration_id, p.id, p.code, c.period, p.times
+        HAVING count(*) > p.times OR bool_or(r.event_id <> p.event_id) OR bool_or((c.period = '') <> (p.per = 'event'))"""),
     Check("tickets.numbers", "a number is one registration's alone", """
         SELECT org_id, number, count(*) FROM registrations GROUP BY org_id, number HAVING count(*) > 1"""),
     Check("tickets.keys", "each event that can be registered for signs its tickets with a key of its own", """

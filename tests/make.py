@@ -4,7 +4,7 @@ from datetime import timedelta
 from functools import cache
 
 from eventapp import clock, tenancy
-from eventapp.domain import ordering, passwords, ticketing
+from eventapp.domain import checking_in, ordering, passwords, ticketing
 from eventapp.domain.ordering import Participant, Submission
 from eventapp.extensions import db
 from eventapp.models import (
@@ -66,6 +66,7 @@ def event(slug: str, title: dict, code: str = "EVT", **values) -> Event:
     db.session.add(made)
     db.session.flush()
     ticketing.give_keys(made)
+    checking_in.make_entrance(made)
     return made
 
 

@@ -3,7 +3,7 @@ from datetime import date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 from eventapp.demo import wmc
-from eventapp.domain import ticketing
+from eventapp.domain import checking_in, ticketing
 from eventapp.extensions import db
 from eventapp.models import Event, EventSession, FormVersion, Program, Quota, QuotaProgram
 
@@ -26,6 +26,7 @@ def make(*, programs=(), quotas=(), sessions=(), form=None, **values) -> Event:
     db.session.add(event)
     db.session.flush()
     ticketing.give_keys(event)
+    checking_in.make_entrance(event)
     by_code = {}
     for position, each in enumerate(programs):
         requires = each.pop("requires", None)

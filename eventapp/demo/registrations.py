@@ -323,13 +323,13 @@ def checkpoints(event) -> dict[str, int]:
     programs = dict(db.session.execute(select(Program.code, Program.id).where(Program.event_id == event.id)).all())
     rows = [{"event_id": event.id, "position": position, "created_at": event.created_at, "program_id": programs.get(of), "code": code,
              "kind": kind, "name": name, "times": times, "per": per}
-            for position, (code, kind, name, of, times, per) in enumerate(CHECKPOINTS) if not of or of in programs]
-    return {code: id_ for id_, code in write(Checkpoint, rows, Checkpoint.id, Checkpoint.code)}
+            for position, (code, kind, name, of, times, per) in enumerate(CHECKPOINTS, start=1) if not of or of in programs]
+    write(Checkpoint, rows)
+    return dict(db.session.execute(select(Checkpoint.code, Checkpoint.id).where(Checkpoint.event_id == event.id)).all())
 
 
-# (code, kind, name, only for this program, how often, in what)
+# Beside the entrance: (code, kind, name, only for this program, how often, in what)
 CHECKPOINTS = (
-    ("entry", "entry", {"ko": "입장", "en": "Entrance"}, "", 1, "event"),
     ("day", "day", {"ko": "날마다 출석", "en": "Each day"}, "", 1, "day"),
     ("orientation", "session", {"ko": "준비 모임", "en": "Evening of preparation"}, "", 1, "event"),
     ("workshop", "session", {"ko": "캠퍼스 사역 워크숍", "en": "Campus ministry workshop"}, "campus-workshop", 1, "event"),
