@@ -25,7 +25,7 @@ from sqlalchemy.types import Text
 
 from eventapp.extensions import db
 from eventapp.languages import _, _l, localized
-from eventapp.models import CheckIn, Checkpoint, Event, FormVersion, LineItem, Order, Program, Registration, Status
+from eventapp.models import CheckIn, Checkpoint, Event, FormVersion, Order, Program, Registration, Status
 from eventapp.models.event import METHODS
 from eventapp.models.form import FILE, MULTIPLE_CHOICE, NUMBER, SINGLE_CHOICE
 
@@ -38,7 +38,7 @@ STATUSES = {
     Status.CANCELLED: _l("Cancelled")}
 METHOD_WORDS = {
     "card": _l("Card"), "bank_transfer": _l("Instant bank transfer"), "virtual_account": _l("Virtual account"),
-    "manual_transfer": _l("Bank transfer"), "free": _l("Free")}
+    "manual_transfer": _l("Bank transfer"), "cash": _l("Cash"), "free": _l("Free")}
 LOOKS_LIKE_PHONE = re.compile(r"^\+?[\d\s().-]{4,}$")
 RANGE = re.compile(r"^(-?\d{1,12})\s*(?:-|~|\.\.)\s*(-?\d{1,12})$")
 
@@ -84,8 +84,7 @@ def by_status(value: str):
 
 
 def by_program(value: str):
-    programs = select(Program.id).where(Program.code == value)
-    return Registration.id.in_(select(LineItem.registration_id).where(LineItem.program_id.in_(programs)))
+    return Registration.programs.contains(sql_cast([value], ARRAY(Text)))
 
 
 def by_tag(value: str):
@@ -97,7 +96,7 @@ def by_paid(value: str):
 
 
 def by_method(value: str):
-    return Registration.order_id.in_(select(Order.id).where(Order.method == value)) if value in METHODS else false()
+    return Registration.method == value if value in METHODS else false()
 
 
 def by_event(value: str):

@@ -139,6 +139,7 @@ def upgrade():
     op.add_column('events', sa.Column('offer_days', sa.Integer(), nullable=False, server_default='7'))
     op.add_column('outbox', sa.Column('operation_id', sa.BigInteger(), nullable=True))
     op.create_index('outbox_operation_idx', 'outbox', ['operation_id'], unique=False, postgresql_where=sa.text('operation_id IS NOT NULL AND done_at IS NULL'))
+    op.add_column('registrations', sa.Column('approved_at', sa.DateTime(timezone=True), nullable=True))
     op.add_column('registrations', sa.Column('note', sa.Text(), nullable=False, server_default=''))
     op.add_column('registrations', sa.Column('flag', sa.Text(), nullable=False, server_default=''))
     op.add_column('registrations', sa.Column('search', sa.Text(), sa.Computed("lower(name || chr(10) || email || chr(10) || phone || chr(10) || code || '-' || readable(id))", persisted=True), nullable=False))

@@ -26,9 +26,9 @@ def three(world):
                method="manual_transfer", answers={"group": ["Choir North"]})
     seri = db.session.scalar(select(Registration).where(Registration.name == "박세리"))
     seri.tags = ["choir", "a,b"]
-    entry = Checkpoint(event_id=event.id, code="entry", name={"en": "Entrance", "ko": "입구"})
+    entry = db.session.scalar(select(Checkpoint).where(Checkpoint.event_id == event.id, Checkpoint.code == "entry"))
     lunch = Checkpoint(event_id=event.id, code="lunch", kind="meal", name={"en": "Lunch"})
-    db.session.add_all([entry, lunch])
+    db.session.add(lunch)
     db.session.flush()
     db.session.add(CheckIn(registration_id=seri.id, checkpoint_id=entry.id, at=clock.now(), nonce="1"))
     db.session.add(CheckIn(registration_id=seri.id, checkpoint_id=lunch.id, at=clock.now(), nonce="2", undone_at=clock.now()))
