@@ -1,7 +1,7 @@
 """Every letter that was written: to whom, what it said, whether it went."""
 from datetime import datetime
 
-from sqlalchemy import CheckConstraint, Index, UniqueConstraint
+from sqlalchemy import CheckConstraint, Index, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from eventapp.models.base import Base, Id, Tenant, belongs_to
@@ -14,6 +14,7 @@ class EmailMessage(Tenant, Base):
         UniqueConstraint("org_id", "key"),
         CheckConstraint("state IN ('written', 'sent', 'failed')", name="state"),
         Index("email_messages_order_idx", "org_id", "order_id"),
+        Index("email_messages_failed_idx", "org_id", "created_at", postgresql_where=text("state = 'failed'")),
     )
 
     key: Mapped[str]

@@ -52,6 +52,7 @@ class Payment(Tenant, Base):
         CheckConstraint(f"status IN {PAYMENT_STATUSES}", name="status"),
         CheckConstraint("amount > 0", name="amount"),
         Index("payments_order_idx", "org_id", "order_id"),
+        Index("payments_problem_idx", "org_id", "id", postgresql_where=text("problem IS NOT NULL")),
         Index("payments_open_idx", "org_id", "status", "created_at",
               postgresql_where=text("status IN ('created', 'pending', 'authorized', 'awaiting_deposit', 'refund_pending')")),
     )
