@@ -8,7 +8,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from eventapp.models.base import Base, Id, Localized, Tenant, belongs_to, many
 
 STATUSES = ("draft", "published", "closed", "cancelled", "archived")
-METHODS = ("card", "bank_transfer", "virtual_account", "manual_transfer", "free")
+METHODS = ("card", "bank_transfer", "virtual_account", "manual_transfer", "cash", "free")
 
 
 class Event(Tenant, Base):
@@ -44,7 +44,7 @@ class Event(Tenant, Base):
     languages: Mapped[list[str]] = mapped_column(default=lambda: ["ko", "en"])
     currency: Mapped[str] = mapped_column(default="KRW")
     methods: Mapped[list[str]] = mapped_column(default=list)
-    """Of METHODS, the first is chosen already; `free` needs no listing."""
+    """Of METHODS, the first is chosen already; `free` needs no listing, and `cash` is taken by staff alone."""
     transfer_days: Mapped[int] = mapped_column(default=3)
     """How long a manual transfer or a virtual account may take."""
     offer_days: Mapped[int] = mapped_column(default=7)
