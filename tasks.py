@@ -131,6 +131,11 @@ def mail_order_cancelled(order_id):
 
 
 @job
+def mail_order_changed(registration_id, about):
+    ticketing.mail_changed(db.session.get(Registration, registration_id), about)
+
+
+@job
 def mail_payment_refunded(refund_id):
     ticketing.mail_refunded(db.session.get(Refund, refund_id))
 

@@ -20,7 +20,9 @@ BOOKS = """
         SELECT o.org_id, o.id,
                coalesce(sum(e.amount) FILTER (WHERE e.kind = 'charged'), 0) - coalesce(sum(e.amount) FILTER (WHERE e.kind = 'released'), 0) AS sold,
                coalesce(sum(e.amount) FILTER (WHERE e.kind = 'paid'), 0)
-                   - coalesce(sum(e.amount) FILTER (WHERE e.kind IN ('refunded', 'reversed')), 0) AS received
+                   - coalesce(sum(e.amount) FILTER (WHERE e.kind IN ('refunded', 'reversed')), 0) AS received,
+               coalesce(sum(e.amount) FILTER (WHERE e.kind = 'charged' AND e.transaction_key LIKE 'changed %'), 0) AS added,
+               coalesce(sum(e.amount) FILTER (WHERE e.kind = 'released' AND e.transaction_key LIKE 'changed %'), 0) AS taken_off
         FROM orders o LEFT JOIN ledger_entries e ON e.org_id = o.org_id AND e.order_id = o.id GROUP BY o.org_id, o.id)"""
 SETTLING = """EXISTS (  -- somebody is being asked, or a person has to look
     SELECT FROM payments p LEFT JOIN payment_attempts a ON a.org_id = p.org_id AND a.payment_id = p.id AND a.state IN ('prepared', 'sent', 'unknown')
@@ -84,8 +86,8 @@ CHECKS = (
         WITH {WORTH}, {BOOKS} SELECT b.org_id, b.id AS "order", b.sold AS charged, sum(w.amount) FILTER (WHERE w.holds) AS held FROM books b
         JOIN worth w ON w.org_id = b.org_id AND w.order_id = b.id
         GROUP BY b.org_id, b.id, b.sold HAVING b.sold <> coalesce(sum(w.amount) FILTER (WHERE w.holds), 0)"""),
-    Check("money.ticket_without_payment", "nobody is confirmed whose order is not paid", f"""
-        WITH {BOOKS} SELECT b.org_id, b.id AS "order", b.sold, b.received FROM books b WHERE b.received < b.sold AND EXISTS (
+    Check("money.ticket_without_payment", "nobody is confirmed whose order is not paid, but for what staff have added since", f"""
+        WITH {BOOKS} SELECT b.org_id, b.id AS "order", b.sold, b.received, b.added FROM books b WHERE b.received < b.sold - b.added AND EXISTS (
             SELECT FROM registrations r WHERE r.org_id = b.org_id AND r.order_id = b.id
             AND (r.status = 'confirmed' OR (r.status = 'pending_approval' AND r.paid_at IS NOT NULL)))"""),
     Check("money.payment_without_ticket", "whoever has paid is confirmed, waits for approval, or gets the money back", f"""
@@ -122,9 +124,11 @@ CHECKS = (
                 WHEN 'released' THEN e.debit = 'sales' AND e.credit = 'receivable'
                 WHEN 'paid' THEN e.debit IN ('gateway', 'bank') AND e.credit = 'receivable'
                 ELSE e.debit = 'receivable' AND e.credit IN ('gateway', 'bank') END"""),
-    Check("money.amounts", "no payment asks for more than its order costs", """
-        SELECT p.org_id, p.id AS payment, p.amount, o.total, p.currency FROM payments p JOIN orders o ON o.org_id = p.org_id AND o.id = p.order_id
-        WHERE p.amount > o.total OR p.currency <> o.currency"""),
+    Check("money.amounts", "no payment asks for more than its order costs, nor has anybody been asked for more than it ever cost", f"""
+        WITH {BOOKS} SELECT p.org_id, p.id AS payment, p.status, p.amount, o.total, p.currency FROM payments p
+        JOIN orders o ON o.org_id = p.org_id AND o.id = p.order_id JOIN books b ON b.org_id = o.org_id AND b.id = o.id
+        WHERE p.currency <> o.currency OR p.amount > o.total + b.taken_off
+            OR (p.amount > o.total AND p.status IN ('created', 'pending', 'authorized', 'awaiting_deposit') AND NOT {SETTLING.format(order='o')})"""),
     Check("money.routes", "a gateway's order ids and webhooks lead to their own organisation", """
         SELECT p.org_id, 'order:' || p.gateway_order_id AS key FROM payments p
         WHERE p.provider <> 'manual' AND NOT EXISTS (SELECT FROM payment_routes t

@@ -62,7 +62,7 @@ def values(kind, locale="ko", **changes):
     link = "https://events.example/auth/verify/3f0f7b8e0c2d4b6a8f1e2d3c4b5a6978"
     everything = {
         "organization": organization(locale), "event": event(locale), "order": order(locale),
-        "deposit": deposit(locale), "participant": participant(locale), "amount": 120_000,
+        "deposit": deposit(locale), "participant": participant(locale), "amount": 120_000, "back": 30_000,
         "name": TEXTS[locale]["people"][0], "link": link,
         "login_url": "https://events.example/auth/login", "reset_url": "https://events.example/auth/reset",
         "hours": 24, "minutes": 30, "count": 3} | changes

@@ -89,7 +89,7 @@ def _issue(gateway, account, request, key) -> GatewayPayment:
 
 def _cancel(gateway, account, request, key) -> GatewayPayment:
     return gateway.cancel(account, GatewayRef(request["order_ref"], request["gateway_key"]),
-                          CancelRequest(request["reason"], request["expected_remaining"]), key)
+                          CancelRequest(request["reason"], request["expected_remaining"], request.get("amount")), key)
 
 
 CALLS = {"confirm": _confirm, "issue": _issue, "cancel": _cancel}

@@ -2,8 +2,9 @@
 
 Callers hold the order's row, or have just made it, so nobody else writes its entries meanwhile.
 """
-from sqlalchemy import case, func, select
+from sqlalchemy import case, func, insert, literal, select
 
+from eventapp import clock
 from eventapp.extensions import db
 from eventapp.models import LedgerEntry, LineItem, Order, Payment, Registration
 
@@ -16,23 +17,42 @@ def charge(order: Order) -> None:
     _write(order, "charged", "placed", order.total)
 
 
-def charge_again(order: Order) -> None:
-    """Registrations that were given up, or have just been approved, count: what is charged grows to what is now held."""
-    held = db.session.scalar(select(func.coalesce(func.sum(LineItem.quantity * LineItem.unit_price), 0)).join(
-        Registration, Registration.id == LineItem.registration_id).where(
-        Registration.order_id == order.id, Registration.holds))
-    _write(order, "charged", f"again {_count(order, 'charged')}", held - charged(order))
+def charge_held(orders) -> None:
+    """What each of these is charged follows what it now holds, after approvals, cancellations, or what takes them back: the
+    difference is charged, or released. One statement for all."""
+    ids = [order.id for order in orders]
+    if not ids:
+        return
+    db.session.flush()
+    entry = LedgerEntry
+    held = select(Registration.order_id, func.sum(LineItem.quantity * LineItem.unit_price).label("amount")).join(
+        LineItem, LineItem.registration_id == Registration.id).where(
+        Registration.order_id.in_(ids), Registration.holds).group_by(Registration.order_id).subquery()
+    signed = case((entry.credit == "sales", entry.amount), (entry.debit == "sales", -entry.amount), else_=0)
+    books = select(entry.order_id, func.sum(signed).label("amount"), func.count().label("lines")).where(
+        entry.order_id.in_(ids), entry.kind.in_(SIDES)).group_by(entry.order_id).subquery()
+    difference = func.coalesce(held.c.amount, 0) - func.coalesce(books.c.amount, 0)
+
+    def side(charged, released):
+        return case((difference > 0, charged), else_=released)
+
+    rows = select(Order.id, side("charged", "released"), func.concat("held ", func.coalesce(books.c.lines, 0)),
+                  side(*(sides[0] for sides in SIDES.values())), side(*(sides[1] for sides in SIDES.values())),
+                  func.abs(difference), Order.currency, literal(clock.now())).outerjoin(
+        held, held.c.order_id == Order.id).outerjoin(books, books.c.order_id == Order.id).where(Order.id.in_(ids), difference != 0)
+    db.session.execute(insert(entry).from_select(
+        ["order_id", "kind", "transaction_key", "debit", "credit", "amount", "currency", "created_at"], rows))
 
 
-def release(order: Order, key: str, registrations=None) -> None:
-    """What has not been paid is owed no more; or, of some registrations, what they were sold for. `key` makes it once."""
-    if registrations is None:
-        amount = owed(order)
-    else:
-        sold = db.session.scalar(select(func.coalesce(func.sum(LineItem.quantity * LineItem.unit_price), 0)).where(
-            LineItem.registration_id.in_([one.id for one in registrations])))
-        amount = min(sold, charged(order))
-    _write(order, "released", f"{key} {_count(order, 'released')}", amount)
+def change(order: Order, difference: int) -> None:
+    """What was sold has become more, or less."""
+    kind = "charged" if difference > 0 else "released"
+    _write(order, kind, f"changed {_count(order, kind)}", abs(difference))
+
+
+def release(order: Order, key: str) -> None:
+    """What has not been paid is owed no more. `key` makes it once."""
+    _write(order, "released", f"{key} {_count(order, 'released')}", owed(order))
 
 
 def pay(payment: Payment, key: str) -> None:

@@ -161,7 +161,8 @@ def beside(prefix: str, fields, wrong: dict[str, str]) -> dict[str, str]:
     return {prefix + key if key in known else "form": sentence for key, sentence in wrong.items()}
 
 
-def check_programs(offer: Offer, participant: Participant) -> dict[str, str]:
+def check_programs(offer: Offer, participant: Participant, *, on_sale: bool = True) -> dict[str, str]:
+    """`on_sale`: whether it must be for sale at the moment, as for everybody but staff."""
     errors = dict(participant.wrong_quantities)
     foreign = participant.chosen.keys() - offer.programs.keys()
     if foreign:
@@ -178,7 +179,7 @@ def check_programs(offer: Offer, participant: Participant) -> dict[str, str]:
         if not max(1, program.minimum) <= quantity <= program.maximum:
             errors[field_name] = _("“%(program)s”: choose from %(least)s to %(most)s per person.", program=name,
                                    least=max(1, program.minimum), most=program.maximum)
-        elif pricing.price(program, offer.at) is None:
+        elif on_sale and pricing.price(program, offer.at) is None:
             errors[field_name] = _("“%(program)s” is not on sale at the moment.", program=name)
         elif program.requires_id and by_id[program.requires_id].code not in participant.chosen:
             errors[field_name] = _("“%(program)s” can only be chosen together with “%(other)s”.", program=name,

@@ -80,10 +80,11 @@ def account_for(method: str) -> GatewayAccount | None:
 
 # -- beginning ----------------------------------------------------------------------------------------------
 
-def begin(order: Order, method: str, amount: int | None = None) -> Payment | None:
+def begin(order: Order, method: str, amount: int | None = None, *, tell: bool = True) -> Payment | None:
     """Begin to pay what is owed in this way; None when nothing is. Asked again for the same, the payment that is open.
 
-    `amount` spares the looking when the order has just been made and nothing can be there.
+    `amount` spares the looking when the order has just been made and nothing can be there. Without `tell` no letter goes out
+    with our account; the caller writes.
     """
     fresh = amount is not None
     amount = ledger.owed(order) if amount is None else amount
@@ -97,7 +98,7 @@ def begin(order: Order, method: str, amount: int | None = None) -> Payment | Non
         # Choosing once more does not prolong it, or places could be kept for ever by a press every quarter of an hour.
         registering.hold(order, first_hold(order.event_id, method))
     elif method == MANUAL_TRANSFER and payment.status == CREATED:
-        _show_own_account(order, payment, clock.now() if fresh else began(order))
+        _show_own_account(order, payment, clock.now() if fresh else began(order), tell)
     return payment
 
 
@@ -130,7 +131,7 @@ def _new(order: Order, method: str, amount: int) -> Payment:
     return payment
 
 
-def _show_own_account(order: Order, payment: Payment, since: datetime) -> None:
+def _show_own_account(order: Order, payment: Payment, since: datetime, tell: bool) -> None:
     """By hand: the organisation's account, and the time until which the places wait."""
     account = db.session.get(Organization, order.org_id).bank_account
     if not account:
@@ -138,7 +139,8 @@ def _show_own_account(order: Order, payment: Payment, since: datetime) -> None:
     payment.virtual_account = {name: account.get(name, "") for name in ("bank", "number", "holder")}
     payment.status, payment.due_at = AWAITING_DEPOSIT, due(order.event_id, since)
     registering.hold(order, payment.due_at)
-    applying.tell_account(order, payment)
+    if tell:
+        applying.tell_account(order, payment)
 
 
 def due(event_id: int, since: datetime) -> datetime:
@@ -148,8 +150,11 @@ def due(event_id: int, since: datetime) -> datetime:
 
 
 def began(order: Order) -> datetime:
-    """When the order first began to be paid: changing the method again and again keeps no place longer."""
+    """When the order first began to be paid: changing the method again and again keeps no place longer. Now, where a difference
+    is owed for places that are not in question."""
     db.session.flush()
+    if not registering.with_status(registering.of_order(order), Status.PENDING_PAYMENT):
+        return clock.now()
     return db.session.scalar(select(func.min(Payment.created_at)).where(Payment.order_id == order.id)) or clock.now()
 
 

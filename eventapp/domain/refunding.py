@@ -1,4 +1,4 @@
-"""Money that goes back. Here the whole of it, by itself; refunds by staff, in parts or to an account, stand on this."""
+"""Money that goes back by itself: all of a payment, or what is too much of it. Refunds to an account stand on this."""
 from sqlalchemy import select
 
 from eventapp import audit
@@ -8,6 +8,7 @@ from eventapp.models import Order, Payment, Refund
 
 LATE = "the payment came after the deadline"
 TWICE = "the order had been paid already"
+GONE = "the registration was cancelled"
 PAID = ("paid", "partially_refunded")
 BY_ITSELF = ("card", "bank_transfer")
 """What the gateway sends back without being told an account."""
@@ -20,19 +21,22 @@ def refund_order(order: Order, *, reason: str, by) -> None:
         give_back(payment, reason, by=by)
 
 
-def give_back(payment: Payment, reason: str, *, by) -> Refund | None:
-    """All that is left of a payment. None when it needs a person: cash, an account to send it to, or one is on its way."""
+def give_back(payment: Payment, reason: str, *, by, amount: int | None = None) -> Refund | None:
+    """All that is left of a payment, or `amount` of it. None when it needs a person: cash, an account to send it to, or one is
+    on its way."""
     lock(payment)
     if payment.balance <= 0 or open_of(payment, "cancel"):
         return None
+    amount = payment.balance if amount is None else min(amount, payment.balance)
     if payment.method not in BY_ITSELF:
-        needs_a_person(payment, "refund_by_hand", payment.balance, reason, by=by)
+        needs_a_person(payment, "refund_by_hand", amount, reason, by=by)
         return None
-    refund = Refund(payment_id=payment.id, amount=payment.balance, reason=reason)
+    refund = Refund(payment_id=payment.id, amount=amount, reason=reason)
     db.session.add(refund)
     db.session.flush()
     prepare(payment, "cancel", {"gateway_key": payment.gateway_key, "order_ref": payment.gateway_order_id, "reason": reason,
-                                "expected_remaining": payment.balance, "refund_id": refund.id})
+                                "expected_remaining": payment.balance, "refund_id": refund.id,
+                                "amount": None if amount == payment.balance else amount})
     audit.record("payment.refund_requested", payment, by=by, after={"amount": refund.amount, "reason": reason})
     return refund
 

@@ -20,6 +20,8 @@ from eventapp.tickets.values import Organization as OrganizationValues
 from eventapp.tickets.values import Participant, Ticket
 from eventapp.unit_of_work import checkpoint
 
+ENDED = ("voided", "failed", "expired")
+"""Payments whose account takes no money any more."""
 CALENDAR, PDF, PNG = "text/calendar", "application/pdf", "image/png"
 
 
@@ -113,11 +115,12 @@ class Papers:
     def order_url(self) -> str:
         return f"{self.url}/{self.event.slug}/orders/{order_token(self.order)}"
 
-    def order_values(self, registrations=None) -> OrderValues:
+    def order_values(self, registrations=None, owed: int | None = None) -> OrderValues:
+        """With `owed` the amount is what is still to be paid."""
         order = self.order
-        return OrderValues(name=order.name, url=self.order_url, amount=order.total, currency=order.currency,
+        return OrderValues(name=order.name, url=self.order_url, amount=order.total if owed is None else owed, currency=order.currency,
                            participants=tuple(map(self.participant, registrations or self.registrations)),
-                           pay_by=self.pay_by)
+                           pay_by=self.pay_by, added=owed is not None and bool(self.confirmed))
 
     @property
     def pay_by(self):
@@ -142,7 +145,7 @@ class Papers:
     def deposit(self) -> Deposit | None:
         """Where the money of an order by transfer goes, once that is known."""
         payment = self.payment
-        if payment is None or not payment.virtual_account:
+        if payment is None or not payment.virtual_account or payment.status in ENDED:
             return None
         account, virtual = payment.virtual_account, payment.method == "virtual_account"
         bank = BANKS.get(account["bank"])
@@ -168,23 +171,28 @@ def mail_received(order: Order) -> None:
 
 
 def mail_payment_due(order: Order) -> None:
-    papers = Papers(order)
-    if not ledger.owed(order):
+    papers, owed = Papers(order), ledger.owed(order)
+    if owed <= 0:
         return
     with force_locale(order.locale):
         deposit = papers.deposit()
     if deposit:
-        _to_buyer(papers, "payment_due", deposit=deposit, about=deposit.account_number)
+        _to_buyer(papers, "payment_due", deposit=deposit, about=_account(papers, deposit), owed=owed)
 
 
 def mail_payment_reminder(order: Order) -> None:
     """Once, before a hold ends, to those who still owe."""
-    papers = Papers(order)
-    if not ledger.owed(order) or order.hold_until is None or order.hold_until <= clock.now():
+    papers, owed = Papers(order), ledger.owed(order)
+    if owed <= 0 or order.hold_until is None or order.hold_until <= clock.now():
         return
     with force_locale(order.locale):
         deposit = papers.deposit()
-    _to_buyer(papers, "payment_reminder", deposit=deposit)
+    _to_buyer(papers, "payment_reminder", deposit=deposit, about=str(papers.payment.id) if papers.confirmed else "", owed=owed)
+
+
+def _account(papers: Papers, deposit: Deposit) -> str:
+    """What makes a letter about a deposit another one: the account, and for what was added later the payment too."""
+    return f"{deposit.account_number} {papers.payment.id}" if papers.confirmed else deposit.account_number
 
 
 def mail_confirmed(order: Order) -> None:
@@ -222,6 +230,16 @@ def mail_cancelled(order: Order) -> None:
         _to_buyer(papers, "order_cancelled", registrations=gone, about=str(len(gone)))
 
 
+def mail_changed(registration: Registration, about: str) -> None:
+    """What somebody takes part in now, what it costs, and what is to be paid or comes back."""
+    papers = Papers(db.session.get(Order, registration.order_id))
+    owed = ledger.owed(papers.order)
+    with force_locale(papers.order.locale):
+        deposit = papers.deposit() if owed > 0 else None
+        changed = next(papers.participant(one) for one in papers.registrations if one.id == registration.id)
+    _to_buyer(papers, "order_changed", about=f"{registration.id}:{about}", participant=changed, owed=max(0, owed), back=max(0, -owed), deposit=deposit)
+
+
 def mail_refunded(refund, kind: str = "payment_refunded") -> None:
     """`kind`: payment_refunded, or late_payment_refunded for money that came when the places were gone."""
     payment = db.session.get(Payment, refund.payment_id)
@@ -240,10 +258,11 @@ def _ticket_files(papers: Papers, registrations):
     return files, [mail.Attachment(one.number, PNG, qr.png(code(papers.event, one))) for one in registrations]
 
 
-def _to_buyer(papers: Papers, kind: str, *, registrations=None, about: str = "", attachments=(), inline=(), **more) -> None:
+def _to_buyer(papers: Papers, kind: str, *, registrations=None, about: str = "", owed: int | None = None, attachments=(), inline=(),
+              **more) -> None:
     order = papers.order
     with force_locale(order.locale):
-        values = {"organization": papers.organization, "event": papers.event_values, "order": papers.order_values(registrations)}
+        values = {"organization": papers.organization, "event": papers.event_values, "order": papers.order_values(registrations, owed)}
     _deliver(papers, f"{kind}:{order.id}:{about}", kind, order.locale, order.email, values | more, attachments, inline)
 
 

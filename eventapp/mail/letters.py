@@ -18,6 +18,7 @@ KINDS = {
     "ticket": ("organization", "event", "participant"),
     "order_expired": ("organization", "event", "order"),
     "order_cancelled": ("organization", "event", "order"),
+    "order_changed": ("organization", "event", "order", "participant", "back", "deposit"),  # order.amount: what is owed now
     "payment_refunded": ("organization", "event", "order", "amount"),  # amount: what goes back, in order.currency
     "late_payment_refunded": ("organization", "event", "order", "amount"),
     "verify_email": ("organization", "name", "link", "hours"),

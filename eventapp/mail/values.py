@@ -15,6 +15,8 @@ class Order:
     currency: str
     participants: tuple[Participant, ...]
     pay_by: datetime | None = None
+    added: bool = False
+    """The amount is for what was added to an order that is confirmed already."""
 
 
 @dataclass(frozen=True)
