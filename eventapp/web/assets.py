@@ -1,17 +1,19 @@
 """Static files: bundled, hashed and compressed once at start, cached for ever by browsers. There is no build step.
 
 The names in BUNDLES are not files but made of the ordered sources beside them; the staff's are loaded by the staff's pages
-only. Every address made by `url_for("static", filename=…)` carries the hash of what it names, also inside stylesheets.
+only. Every address made by `url_for("static", filename=…)` carries the hash of what it names, also inside stylesheets and
+between modules (`import … from "./other.js"`), so that no page ever runs the halves of two versions.
 """
 import gzip
 import hashlib
 import mimetypes
+import posixpath
 import re
 from dataclasses import dataclass
 from pathlib import Path
 
 import brotli
-from flask import Flask, Response, abort, request, send_from_directory
+from flask import Flask, Response, abort, g, request, send_from_directory, url_for
 
 from eventapp.permissions import PUBLIC, requires
 
@@ -21,12 +23,19 @@ BUNDLES = {
     "js/app.js": ("js/modules/*.js",),
     "css/staff.css": ("css/staff/*.css",),
     "js/staff.js": ("js/staff/*.js",),
+    "css/door.css": ("css/door/*.css",),
 }
-TEXT = (".css", ".js", ".svg", ".json", ".webmanifest")
+TEXT = (".css", ".js", ".svg", ".json", ".webmanifest", ".wasm")
+BIG = 200_000
+"""Bytes above which the last per cent of compression would cost seconds at each start."""
+NEIGHBOUR = re.compile(r'"(\.\.?/[\w./-]+\.(?:js|wasm))"')
+WASM = {"js/door/decoder.js"}
+"""Workers that run WebAssembly; a worker has the policy it was served with, not its page's."""
 FOR_EVER = "public, max-age=31536000, immutable"
 mimetypes.add_type("font/woff2", ".woff2")
 mimetypes.add_type("font/ttf", ".ttf")
 mimetypes.add_type("text/javascript", ".js")
+mimetypes.add_type("application/wasm", ".wasm")
 
 
 @dataclass(frozen=True)
@@ -47,8 +56,14 @@ def init_assets(app: Flask) -> None:
         if endpoint == "static" and "v" not in values and values.get("filename") in assets:
             values["v"] = assets[values["filename"]].version
 
+    # What a page must have at hand when the network is gone.
+    app.jinja_env.globals["static_files"] = lambda *starts: [
+        url_for("static", filename=name) for name in assets if name.startswith(starts) and name.endswith(TEXT)]
+
     def static(filename):
         asset = assets.get(filename)
+        if filename in WASM:
+            g.policy = {"script-src": "'self' 'wasm-unsafe-eval'"}
         return _answer(asset, app.static_folder, filename) if asset else abort(404)
 
     app.view_functions["static"] = requires(PUBLIC)(static)
@@ -74,12 +89,28 @@ def _answer(asset: Asset, folder: str, filename: str) -> Response:
 def _collect(root: Path, prefix: str) -> dict[str, Asset]:
     """Every file under `root`, then the bundles, which may point to any of them."""
     files = {path.relative_to(root).as_posix(): path for path in sorted(root.rglob("*")) if path.is_file()}
-    assets = {name: _asset(name, path.read_bytes()) for name, path in files.items() if path.suffix != ".md"}
+    assets = {name: _asset(name, path.read_bytes()) for name, path in files.items() if path.suffix not in (".md", ".js")}
+    for name in files:
+        _module(name, files, prefix, assets)
     for bundle, patterns in BUNDLES.items():
         sources = [path for pattern in patterns for path in sorted(root.glob(pattern))]
         text = "".join(_source(path, root, prefix, assets) for path in sources)
         assets[bundle] = _asset(bundle, text.encode())
     return assets
+
+
+def _module(name: str, files: dict, prefix: str, assets: dict) -> None:
+    """A script, after those it names: their hashes are part of its own."""
+    path = files[name]
+    if path.suffix != ".js" or name in assets:
+        return
+
+    def address(match):
+        other = posixpath.normpath(posixpath.join(posixpath.dirname(name), match[1]))
+        _module(other, files, prefix, assets)
+        return f'"{prefix}/{other}?v={assets[other].version}"'
+
+    assets[name] = _asset(name, NEIGHBOUR.sub(address, path.read_text()).encode())
 
 
 def _source(path: Path, root: Path, prefix: str, assets: dict) -> str:
@@ -106,4 +137,5 @@ def _version(content: bytes) -> str:
 
 
 def _encoded(content: bytes) -> dict[str, bytes]:
-    return {"identity": content, "gzip": gzip.compress(content, 9, mtime=0), "br": brotli.compress(content)}
+    return {"identity": content, "gzip": gzip.compress(content, 9, mtime=0),
+            "br": brotli.compress(content, quality=11 if len(content) < BIG else 9)}

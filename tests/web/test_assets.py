@@ -67,3 +67,20 @@ def test_every_icon_a_template_names_is_in_the_sprite():
     named = {name for path in Path(ROOT / "eventapp/templates").rglob("*.html")
              for name in re.findall(r'(?:ui\.icon\(|icon=)"([a-z0-9-]+)"', path.read_text())}
     assert named - known == set()
+
+
+def test_a_module_names_the_version_of_those_it_needs(site):
+    modules = [path.relative_to(STATIC).as_posix() for path in STATIC.glob("js/door/*.js")]
+    assert len(modules) > 8
+    for module in modules:
+        named = re.findall(r'"(/static/[^"]+\.(?:js|wasm)\?v=[0-9a-f]+)"', site.test_client().get(f"/static/{module}").text)
+        assert all(site.test_client().get(url).headers["Cache-Control"] == "public, max-age=31536000, immutable" for url in named)
+        assert not re.search(r'from "\.', site.test_client().get(f"/static/{module}").text)
+
+
+def test_a_worker_may_run_webassembly_only_where_it_is_one(site):
+    from eventapp.web import headers
+
+    headers.init_app(site)
+    policies = {name: site.test_client().get(f"/static/js/{name}").headers["Content-Security-Policy"] for name in ("door/decoder.js", "door/main.js")}
+    assert ["wasm-unsafe-eval" in policy for policy in policies.values()] == [True, False]

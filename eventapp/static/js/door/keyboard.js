@@ -1,0 +1,36 @@
+// A USB scanner is a keyboard that types a code within a blink and presses Enter. Its codes are taken wherever the focus
+// is; what a person types stays where they typed it.
+
+const SLOWEST = 60; // milliseconds between two keys of a scanner; a person needs twice as long
+const SHORTEST = 40; // letters; a ticket has more than a hundred, nobody types a name of forty that fast
+
+export function listen(onCode) {
+  let typed = "", last = 0, before = null;
+  document.addEventListener("keydown", (event) => {
+    const burst = event.timeStamp - last <= SLOWEST;
+    last = event.timeStamp;
+    if (event.key === "Enter" || event.code === "NumpadEnter") {
+      if (burst && typed.length >= SHORTEST) {
+        event.preventDefault();
+        event.stopPropagation();
+        if (before) before.field.value = before.value; // the code leaves no trace in what was being typed
+        onCode(typed);
+      }
+      typed = "";
+      return;
+    }
+    const letter = event.ctrlKey || event.metaKey || event.altKey ? "" : key(event);
+    if (!burst) {
+      typed = "";
+      const field = event.target.closest?.("input, textarea");
+      before = field ? { field, value: field.value } : null;
+    }
+    typed += letter;
+  }, true);
+}
+
+// By the place on the keyboard: with the Korean layout or Caps Lock on, `key` is something else than what was scanned.
+function key(event) {
+  const [, place] = /^(?:Key|Digit)(.)$/.exec(event.code) ?? [];
+  return place ?? (event.key.length === 1 ? event.key.toUpperCase() : "");
+}

@@ -1,0 +1,66 @@
+// Finding somebody by name or number among those the door knows, also without a network. A tap asks once more, then lets in.
+import { fill, say } from "./words.js";
+
+const SHOWN = 12;
+const $ = (id) => document.getElementById(id);
+
+export class Search {
+  constructor(book, onChosen) {
+    Object.assign(this, { book, onChosen, index: new Map() });
+    $("code").addEventListener("input", () => this.look());
+    $("confirm").addEventListener("close", () => {
+      if ($("confirm").returnValue === "yes") this.onChosen(this.chosen);
+      this.clear();
+    });
+  }
+
+  look() {
+    const words = plain($("code").value).split(" ").filter(Boolean);
+    const found = words.length ? this.find(words) : [];
+    $("found").replaceChildren(...found.slice(0, SHOWN).map((person) => this.row(person)));
+    $("found").hidden = found.length === 0;
+    $("found-none").hidden = found.length > 0 || words.join("").length < 2;
+    $("found-more").hidden = found.length <= SHOWN;
+  }
+
+  find(words) {
+    return [...this.book.people.values()].filter((person) => {
+      const text = this.textOf(person);
+      return words.every((word) => text.includes(word));
+    }).sort((one, other) => one.name.localeCompare(other.name));
+  }
+
+  textOf(person) {
+    const name = `${person.name}\n${person.number}`;
+    const known = this.index.get(person.id);
+    if (known?.name === name) return known.text;
+    // Spaces go as well: 김 하나 is 김하나, and wmc26-7k3 is found by 7k3.
+    const text = `${plain(person.name)} ${plain(person.name).replaceAll(" ", "")} ${plain(person.number)}`;
+    this.index.set(person.id, { name, text });
+    return text;
+  }
+
+  row(person) {
+    const row = fill("found-row", { name: person.name, number: person.number, programs: person.text, flag: person.flag });
+    row.querySelector("button").addEventListener("click", () => this.choose(person));
+    return row;
+  }
+
+  choose(person) {
+    this.chosen = person;
+    $("confirm-title").textContent = say("confirm", { name: person.name });
+    $("confirm-about").textContent = [person.number, person.text].filter(Boolean).join(" · ");
+    $("confirm").returnValue = "";
+    $("confirm").showModal();
+  }
+
+  clear() {
+    $("code").value = "";
+    this.look();
+  }
+}
+
+// Taken apart, so that José is found as jose, and 김 while its last letter is still being typed.
+function plain(text) {
+  return text.normalize("NFKD").replace(/\p{M}/gu, "").toLowerCase().replace(/\s+/g, " ").trim();
+}
