@@ -269,6 +269,8 @@ def _to_buyer(papers: Papers, kind: str, *, registrations=None, about: str = "",
 def _deliver(papers: Papers, key: str, kind: str, locale: str, to: str, values: dict, attachments=(), inline=(),
              registration: Registration | None = None) -> None:
     """Write the letter down, then send it. A second run finds it written and sends it again only if it never went."""
+    if not to:
+        return  # registered by staff, without an address
     row = db.session.scalar(select(EmailMessage).where(EmailMessage.key == key))
     if row and row.state != "written":
         return
