@@ -137,6 +137,13 @@ def _all_chosen(submission) -> set[str]:
 
 
 def check_participant(offer: Offer, participant: Participant, is_buyer: bool) -> dict[str, str]:
+    errors = check_person(participant, needs_email=is_buyer) | check_programs(offer, participant)
+    _answers, wrong = asking.read(offer.fields, participant.answers, participant.chosen)
+    return errors | beside("field-", offer.fields, wrong)
+
+
+def check_person(participant: Participant, *, needs_email: bool) -> dict[str, str]:
+    """The name, and how they are reached."""
     errors = {}
     name = participant.name.strip()
     if not name:
@@ -144,15 +151,13 @@ def check_participant(offer: Offer, participant: Participant, is_buyer: bool) ->
     elif len(name) > 100 or "\0" in name:
         errors["name"] = _("Use at most %(count)s characters; there are %(found)s.", count=100, found=len(name))
     email = participant.email.strip()
-    if not email and is_buyer:
+    if not email and needs_email:
         errors["email"] = _("Enter your email address. The ticket is sent there.")
     elif email and (len(email) > 254 or not EMAIL.match(email)):
         errors["email"] = _("This is not an email address. It should look like name@example.com.")
     if participant.phone.strip() and phone_number(participant.phone) is None:
         errors["phone"] = _("This is not a phone number. It should look like 010-1234-5678, or +44 20 7946 0958 from abroad.")
-    errors |= check_programs(offer, participant)
-    _answers, wrong = asking.read(offer.fields, participant.answers, participant.chosen)
-    return errors | beside("field-", offer.fields, wrong)
+    return errors
 
 
 def beside(prefix: str, fields, wrong: dict[str, str]) -> dict[str, str]:
@@ -255,7 +260,7 @@ def _write(offer: Offer, submission: Submission, settings: Settings) -> Order:
     db.session.add(order)
     db.session.flush()
     if status in (Status.PENDING_PAYMENT, Status.CONFIRMED):
-        _lock_places(offer, sold)
+        lock_places(offer, sold)
     registrations = _write_registrations(offer, submission, order, status, at)
     _write_line_items(registrations, sold)
     _write_consents(offer, submission, registrations)
@@ -284,7 +289,7 @@ def _first_status(event: Event, sold, total: int) -> str:
     return Status.PENDING_PAYMENT if total else Status.CONFIRMED
 
 
-def _lock_places(offer: Offer, sold) -> None:
+def lock_places(offer: Offer, sold) -> None:
     """Lock what is used up, in order, as late as we can; say whose program is gone. The database checks again by itself."""
     program_ids = {line.program.id for lines in sold for line in lines}
     rows = db.session.execute(
