@@ -9,6 +9,7 @@ import pytest
 from flask import Flask, url_for
 
 from eventapp.config import ROOT
+from eventapp.web import headers
 from eventapp.web.assets import init_assets
 
 STATIC = ROOT / "eventapp" / "static"
@@ -78,9 +79,9 @@ def test_a_module_names_the_version_of_those_it_needs(site):
         assert not re.search(r'from "\.', site.test_client().get(f"/static/{module}").text)
 
 
-def test_a_worker_may_run_webassembly_only_where_it_is_one(site):
-    from eventapp.web import headers
-
+def test_a_worker_may_run_webassembly_only_where_it_is_one():
+    site = Flask("eventapp", root_path=str(ROOT / "eventapp"))
+    init_assets(site)
     headers.init_app(site)
     policies = {name: site.test_client().get(f"/static/js/{name}").headers["Content-Security-Policy"] for name in ("door/decoder.js", "door/main.js")}
     assert ["wasm-unsafe-eval" in policy for policy in policies.values()] == [True, False]
