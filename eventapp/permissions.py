@@ -9,7 +9,9 @@ from flask_login import current_user
 from sqlalchemy import select
 
 from eventapp import audit
+from eventapp.domain import devices
 from eventapp.extensions import db
+from eventapp.languages import _
 from eventapp.models import Event, Membership, Order, Registration
 
 PUBLIC = "public"
@@ -37,22 +39,31 @@ MATRIX = {
 GRANTS = {"export": "registrations.export", "refund": "registrations.refund", "approve": "registrations.approve",
           "edit": "registrations.edit"}
 """Given to a member by name, on top of the role."""
+DEVICE = frozenset(("registrations.check_in",))
+"""Of a phone at a door, at its own event."""
 OPERATOR = frozenset(("platform.manage", "organizations.manage", "subscriptions.manage", "users.manage"))
 NAMES = frozenset((PUBLIC, ACCOUNT, MACHINE)) | OPERATOR | frozenset().union(*MATRIX.values())
 
 
 @dataclass
 class Member:
-    """A person inside one organisation: finding starts here, because a member may be limited to some events."""
+    """A person inside one organisation, or a door's device (then there is no user): finding starts here, because either
+    may be limited to some events."""
 
     user: object
     role: str
     permissions: frozenset
     event_ids: list[int] | None = field(default=None)
+    device: object = None
 
     @property
     def actor(self) -> audit.Actor:
-        return audit.Actor("user", self.user.id)
+        return audit.Actor("device", self.device.id) if self.device else audit.Actor("user", self.user.id)
+
+    @property
+    def gate(self) -> str:
+        """What stands beside an entry: which door, or who was signed in there."""
+        return self.device.name if self.device else self.user.name or self.user.email
 
     def can(self, permission: str) -> bool:
         return permission in self.permissions
@@ -82,13 +93,13 @@ class Member:
         return db.one_or_404(self.registrations().where(Registration.number == number))
 
 
-def requires(permission: str):
-    """Declares what a view needs, beside its address."""
+def requires(permission: str, json: bool = False):
+    """Declares what a view needs, beside its address; `json` where a script asks, which is told in JSON what went wrong."""
     if permission not in NAMES:
         raise ValueError(f"there is no permission {permission!r}")
 
     def declare(view):
-        view.permission = permission
+        view.permission, view.speaks_json = permission, json
         return view
     return declare
 
@@ -102,6 +113,17 @@ def member_of(user, org) -> Member | None:
     return Member(user, row.role, MATRIX[row.role] | granted, row.event_ids)
 
 
+def device_here(permission: str) -> Member | None:
+    """The device that asks, at the doors of its own event; anywhere else its cookie means nothing."""
+    from eventapp.web.sessions import cookie_name
+
+    secret, event = request.cookies.get(cookie_name("door")), (request.view_args or {}).get("event")
+    if permission not in DEVICE or not secret or not event or g.org is None or g.org.status == "suspended":
+        return None
+    device = devices.by_secret(event, secret)
+    return Member(None, "DEVICE", DEVICE, [device.event_id], device) if device else None
+
+
 def gate():
     """The one decision, before every view. To strangers a thing behind the wall looks like one that is not there."""
     g.member = None
@@ -113,12 +135,16 @@ def gate():
         return None
     if g.unknown_host:
         abort(404)
-    if permission != PUBLIC and not current_user.is_authenticated:
-        return to_login()
-    if g.org_slug and g.org is None:
-        abort(404)
     if g.org and current_user.is_authenticated:
         g.member = member_of(current_user, g.org)
+    if g.member is None or not g.member.can(permission):
+        g.member = device_here(permission) or g.member
+    if permission != PUBLIC and not current_user.is_authenticated and g.member is None:
+        return to_login()
+    if g.member and g.member.device and g.member.device.revoked_at:
+        return revoked_answer()
+    if g.org_slug and g.org is None:
+        abort(404)
     if g.org and g.org.status == "suspended" and g.member is None:
         abort(404)
     if permission in (PUBLIC, ACCOUNT):
@@ -153,6 +179,14 @@ def to_login():
     if request.headers.get("HX-Request"):
         return "", 401, {"HX-Redirect": login_url(), "HX-Reswap": "none"}
     return redirect(login_url(), 303)
+
+
+def revoked_answer():
+    from eventapp.web import errors, pages
+
+    if pages.wants_json():
+        return {"error": "revoked"}, 403
+    return errors.answer(403, _("This device has been taken off the doors. Somebody of the organisation can invite it again."))
 
 
 def check_declared(app) -> None:

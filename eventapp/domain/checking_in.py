@@ -5,15 +5,19 @@ moment let one in. A scan costs one statement to look and one to write. What a d
 whatever it turns out to be: an entry when it may be one, otherwise a conflict that waits for somebody.
 """
 import secrets
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, timezone
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import func, literal_column, select, update
 from sqlalchemy.dialects.postgresql import aggregate_order_by, insert
+from sqlalchemy.exc import IntegrityError
 
 from eventapp import audit, clock
+from eventapp.domain import Refused
 from eventapp.extensions import db
+from eventapp.languages import _
 from eventapp.models import CheckIn, Checkpoint, Event, LineItem, Program, Registration, Status
 from eventapp.tickets import codes
 
@@ -85,7 +89,7 @@ def scan(event: Event, checkpoint: Checkpoint, seen: Seen, *, by: audit.Actor, g
     if why_not:
         return Verdict(seen.nonce, *why_not)
     period = period_of(checkpoint, event, at)
-    for _ in range(checkpoint.times + 2):  # each further turn because somebody else was quicker
+    for _turn in range(checkpoint.times + 2):  # each further turn because somebody else was quicker
         person = look(event.id, registration_id, checkpoint.id, period, seen.nonce)
         if person is None:
             return Verdict(seen.nonce, "invalid", "unknown")
@@ -122,8 +126,12 @@ def claimed(event: Event, seen: Seen) -> tuple[int | None, int | None, tuple[str
     return ticket.registration_id, ticket.version, None
 
 
+def local_day(at: datetime, event: Event) -> str:
+    return at.astimezone(ZoneInfo(event.timezone)).date().isoformat()
+
+
 def period_of(checkpoint: Checkpoint, event: Event, at: datetime) -> str:
-    return at.astimezone(ZoneInfo(event.timezone)).date().isoformat() if checkpoint.per == "day" else ""
+    return local_day(at, event) if checkpoint.per == "day" else ""
 
 
 def judge(checkpoint: Checkpoint, person, version: int | None, at: datetime) -> tuple[str, str, int]:
@@ -202,7 +210,7 @@ def enter(registrations, checkpoint: Checkpoint, *, by: audit.Actor, at: datetim
     tally.refused = dict.fromkeys((one.id for one in registrations), "wrong_event")
     rows = []
     for person in people:
-        result, _, ordinal = judge(checkpoint, person, None, at)
+        result, _reason, ordinal = judge(checkpoint, person, None, at)
         tally.refused[person.id] = result
         if result == "ok":
             rows.append({"registration_id": person.id, "checkpoint_id": checkpoint.id, "period": period, "ordinal": ordinal, "at": at,
@@ -261,3 +269,67 @@ def open_now(found: list[Checkpoint], now: datetime) -> Checkpoint | None:
     is_open = [each for each in found if (not each.opens_at or each.opens_at <= now) and (not each.closes_at or now < each.closes_at)]
     timed = [each for each in is_open if each.opens_at or each.closes_at]
     return next(iter(timed or is_open or found), None)
+
+
+def add_checkpoint(event: Event, *, by: audit.Actor, **values) -> Checkpoint:
+    _check(values)
+    made = Checkpoint(event_id=event.id, **values)
+    with _own_code():
+        db.session.add(made)
+    audit.record("checkpoint.added", made, by=by, after=_said(values))
+    return made
+
+
+def change_checkpoint(checkpoint: Checkpoint, *, by: audit.Actor, **values) -> None:
+    """What counts entries can't be changed so that those there are would break it."""
+    _check(values)
+    most = db.session.scalar(select(func.max(CheckIn.ordinal)).where(CheckIn.checkpoint_id == checkpoint.id, *STANDING))
+    if most and values["per"] != checkpoint.per:
+        raise Refused(_("People have come through already, so how they are counted can't be changed. Add another checkpoint instead."), "per")
+    if most and values["times"] < most:
+        raise Refused(_("Somebody has passed %(num)d times already.", num=most), "times")
+    before = {name: getattr(checkpoint, name) for name in values}
+    with _own_code():
+        for name, value in values.items():
+            setattr(checkpoint, name, value)
+    changed = {name for name in values if values[name] != before[name]}
+    if changed:
+        audit.record("checkpoint.changed", checkpoint, by=by, before=_said({name: before[name] for name in changed}),
+                     after=_said({name: values[name] for name in changed}))
+
+
+def close_checkpoint(checkpoint: Checkpoint, closed: bool, *, by: audit.Actor) -> None:
+    if checkpoint.closed != closed:
+        checkpoint.closed = closed
+        audit.record("checkpoint.closed" if closed else "checkpoint.reopened", checkpoint, by=by)
+
+
+def _check(values: dict) -> None:
+    if not values["name"]:
+        raise Refused(_("Give it a name in one of the languages."), "name_ko")
+    if values["opens_at"] and values["closes_at"] and values["closes_at"] <= values["opens_at"]:
+        raise Refused(_("It has to close after it opens."), "closes_at")
+
+
+@contextmanager
+def _own_code():
+    """The database says whether another one has it."""
+    try:
+        with db.session.begin_nested():
+            yield
+            db.session.flush()
+    except IntegrityError:
+        raise Refused(_("Another checkpoint of this event has this short name."), "code") from None
+
+
+def _said(values: dict) -> dict:
+    return {name: value.isoformat() if isinstance(value, datetime) else value for name, value in values.items()}
+
+
+def in_zone(typed: datetime | None, event: Event) -> datetime | None:
+    """A time as it was typed, by the event's clock."""
+    return typed and typed.replace(tzinfo=ZoneInfo(event.timezone)).astimezone(timezone.utc)
+
+
+def local(at: datetime | None, event: Event) -> datetime | None:
+    return at and at.astimezone(ZoneInfo(event.timezone))

@@ -11,7 +11,7 @@ from eventapp.domain import Refused
 from eventapp.languages import _
 from eventapp.permissions import looks_private, signed_out_answer
 from eventapp.unit_of_work import to_be_repeated, undo
-from eventapp.web.pages import _toasts, is_htmx
+from eventapp.web.pages import _toasts, is_htmx, wants_json
 
 log = logging.getLogger("eventapp.errors")
 PAGES = {400, 403, 404, 405, 409, 413, 422, 429, 500, 503, 507}
@@ -29,7 +29,7 @@ def init_app(app):
 def answer(status: int, sentence: str = "", headers=()):
     """The error in the form that the caller can show."""
     undo_quietly()
-    if request.path.startswith("/api/"):
+    if wants_json():
         response = make_response({"error": sentence or str(status)}, status)
     elif is_htmx():
         flash(sentence or default_sentence(status), "error")

@@ -7,6 +7,8 @@ BASE = {
     "default-src": "'self'", "img-src": "'self' data:", "object-src": "'none'", "base-uri": "'none'", "form-action": "'self'",
     "frame-ancestors": "'self'", "script-src": "'self'", "style-src": "'self'", "font-src": "'self'", "connect-src": "'self'",
 }
+NO_CAMERA = "camera=(), microphone=(), geolocation=(), payment=(self)"
+CAMERA = "camera=(self), microphone=(), geolocation=(), payment=()"
 
 
 def init_app(app):
@@ -23,6 +25,12 @@ def allow_gateway_window() -> None:
     g.opener_policy = "same-origin-allow-popups"
 
 
+def allow_camera() -> None:
+    """For the door alone: its camera, and the decoder of codes, which is WebAssembly."""
+    g.policy = {"script-src": "'self' 'wasm-unsafe-eval'"}
+    g.camera = True
+
+
 def add(response):
     policy = BASE | g.get("policy", {})
     headers = response.headers
@@ -31,7 +39,7 @@ def add(response):
     headers.setdefault("Referrer-Policy", "same-origin")
     headers.setdefault("Cross-Origin-Opener-Policy", g.get("opener_policy", "same-origin"))
     headers.setdefault("Cross-Origin-Resource-Policy", "same-origin")
-    headers.setdefault("Permissions-Policy", "camera=(), microphone=(), geolocation=(), payment=(self)")
+    headers.setdefault("Permissions-Policy", CAMERA if g.get("camera") else NO_CAMERA)
     headers.setdefault("X-Frame-Options", "SAMEORIGIN")
     if request.is_secure:
         own = not request.environ.get("eventapp.host_slug")

@@ -11,7 +11,7 @@ from eventapp import audit, clock, tenancy
 
 STANDARD = set(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName"}
 SECRETS = re.compile(r"(?i)(authorization|password|secret|token|billingkey|accountnumber|card|cookie|code)(\"?\s*[=:]\s*\"?)[^\s\",;&}]+")
-TOKENS_IN_PATH = re.compile(r"(/(?:orders|tickets|verify|reset|claim|payment(?:/[a-z]+)?)/)[A-Za-z0-9_.-]{12,}")
+TOKENS_IN_PATH = re.compile(r"(/(?:orders|tickets|join|verify|reset|claim|payment(?:/[a-z]+)?)/)[A-Za-z0-9_.-]{12,}")
 
 
 def redact(text: str) -> str:

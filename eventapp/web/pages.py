@@ -1,5 +1,5 @@
 """Whole pages and fragments: the only place that asks whether htmx is calling."""
-from flask import Response, flash, get_flashed_messages, make_response, redirect, render_template, request
+from flask import Response, current_app, flash, get_flashed_messages, make_response, redirect, render_template, request
 from jinja2_fragments.flask import render_block
 from markupsafe import Markup
 
@@ -8,6 +8,12 @@ OOB = Markup('hx-swap-oob="true"')
 
 def is_htmx() -> bool:
     return request.headers.get("HX-Request") == "true" and not request.headers.get("HX-Boosted")
+
+
+def wants_json() -> bool:
+    """A program or a script of ours, which can do nothing with a page."""
+    view = current_app.view_functions.get(request.endpoint)
+    return request.path.startswith("/api/") or request.is_json or getattr(view, "speaks_json", False)
 
 
 def target() -> str:

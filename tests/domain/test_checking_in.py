@@ -6,7 +6,14 @@ from datetime import timedelta
 import pytest
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule, run_state_machine_as_test
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 from sqlalchemy import func, select, update
 
 from eventapp import audit, checks, clock, tenancy
@@ -31,12 +38,15 @@ class Door:
         self.entrance = db.session.scalar(select(Checkpoint).where(Checkpoint.event_id == self.event.id))
 
     def ticket(self, name="김하나", chosen=None, event=None) -> Registration:
-        order = make.order(event or self.event, Participant(name, f"{secrets.token_hex(4)}@example.com", chosen=chosen or {"free-day": 1}),
+        event = event or self.event
+        tenancy.enter(event.org_id)
+        order = make.order(event, Participant(name, f"{secrets.token_hex(4)}@example.com", chosen=chosen or {"free-day": 1}),
                            method="free")
         db.session.commit()
         return db.session.scalar(select(Registration).where(Registration.order_id == order.id))
 
     def unpaid(self) -> Registration:
+        self.world.seoul.enter()
         order = make.order(self.event, Participant("이두리", "duri@example.com", chosen={"main-conference": 1}), method="manual_transfer")
         db.session.commit()
         return db.session.scalar(select(Registration).where(Registration.order_id == order.id))
@@ -45,6 +55,7 @@ class Door:
         return ticketing.code(event or self.event, registration)
 
     def checkpoint(self, code, **values) -> Checkpoint:
+        self.world.seoul.enter()
         made = Checkpoint(event_id=self.event.id, code=code, name=both(code, code), **values)
         db.session.add(made)
         db.session.commit()

@@ -1,12 +1,17 @@
 """The staff's side of one organisation."""
 from flask import Blueprint
 
-from eventapp.blueprints.admin import doors, frame, home, registration
+from eventapp.blueprints.admin import checkin, checkpoints, devices, doors, emails, events, frame, home, registration
 
 MODULES = (
     registration,
     home,
+    events,
+    emails,
     doors,
+    checkin,
+    checkpoints,
+    devices,
 )
 
 bp = Blueprint("admin", __name__, url_prefix="/<org>/admin")
