@@ -1,7 +1,7 @@
 """What stands around every page of the staff: where one can go, and in which organisations one works."""
 from dataclasses import dataclass
 
-from flask import current_app, request
+from flask import current_app, request, url_for
 from flask_login import current_user
 
 from eventapp.blueprints.auth import entering
@@ -28,11 +28,11 @@ class Section:
 
 
 SECTIONS = (
-    Section(("home",), _l("Home"), "house", "admin.enter"),
+    Section(("home", "emails"), _l("Home"), "house", "admin.enter"),
     Section(("events",), _l("Events"), "calendar", "events.read"),
     Section(("registrations", "registration", "views", "cells", "bulk", "adding", "imports"), _l("Registrations"), "users",
             "registrations.read"),
-    Section(("doors", "checkin"), _l("Check-in"), "door-open", "registrations.check_in"),
+    Section(("doors", "checkin", "checkpoints", "devices"), _l("Check-in"), "door-open", "registrations.check_in"),
     Section(("operations",), _l("Operations history"), "history", "registrations.read"),
     Section(("audit",), _l("Audit log"), "scroll-text", "audit.read"),
 )
@@ -46,3 +46,8 @@ def sections() -> list[Section]:
 def organizations() -> list[entering.Workplace]:
     """Where the signed-in person works."""
     return entering.workplaces(current_user) if current_user.is_authenticated else []
+
+
+def address(endpoint: str, **values) -> str:
+    """Of a page that is not there (yet): empty."""
+    return url_for(endpoint, **values) if endpoint in current_app.view_functions else ""

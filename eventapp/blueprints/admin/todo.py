@@ -1,0 +1,147 @@
+"""What waits for somebody: read from the rows themselves each time, so that nothing has to be ticked off."""
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from flask import g, url_for
+from sqlalchemy import and_, exists, func, or_, select
+from sqlalchemy.orm import aliased
+
+from eventapp import clock, money
+from eventapp.blueprints.admin.frame import address
+from eventapp.domain.listing import METHOD_WORDS
+from eventapp.extensions import db
+from eventapp.languages import _, current_locale, localized, ngettext
+from eventapp.models import (
+    BulkOperation,
+    CheckIn,
+    Checkpoint,
+    EmailMessage,
+    Event,
+    Order,
+    Payment,
+    Registration,
+    Status,
+)
+from eventapp.permissions import can
+
+SHOWN = 5
+"""Of each kind that is listed one by one."""
+LETTERS_KEPT = timedelta(days=30)
+"""A letter that failed longer ago than this is no longer today's work."""
+
+
+@dataclass(frozen=True)
+class Todo:
+    """`kind` is also its place in a test; `tone` says how much it presses."""
+
+    kind: str
+    icon: str
+    text: str
+    url: str
+    tone: str = "neutral"
+    more: dict = field(default_factory=dict)
+    """Of a running operation: how far it has come."""
+
+
+def todos(event: Event | None = None) -> list[Todo]:
+    """What presses most first. As many statements with a thousand of each as with one."""
+    found = []
+    if can("registrations.read"):
+        found += operations(event)
+    if can("registrations.check_in"):
+        found += conflicts(event)
+    if can("payments.read"):
+        found += problems(event)
+    if can("registrations.read"):
+        found += letters(event) + approvals(event)
+    if can("payments.read"):
+        found += deposits(event)
+    return found
+
+
+def ids(event: Event | None):
+    """The events meant: one, or all that the member works for."""
+    return [event.id] if event else g.member.events().with_only_columns(Event.id)
+
+
+def desk(event: Event | None, **filters) -> str:
+    return address("admin.registrations.index", **({"event": event.slug} if event else {}), **filters)
+
+
+def approvals(event: Event | None) -> list[Todo]:
+    count = db.session.scalar(select(func.count()).where(Registration.status == Status.PENDING_APPROVAL, Registration.event_id.in_(ids(event))))
+    text = ngettext("%(num)d registration is waiting for approval.", "%(num)d registrations are waiting for approval.", count)
+    return [Todo("waiting", "circle-dashed", text, desk(event, status=Status.PENDING_APPROVAL))] if count else []
+
+
+def deposits(event: Event | None) -> list[Todo]:
+    """Transfers that have been announced and are awaited, by method and currency."""
+    rows = db.session.execute(
+        select(Payment.method, Payment.currency, func.count(), func.sum(Payment.amount)).join(Order, Order.id == Payment.order_id)
+        .where(Payment.status == "awaiting_deposit", Order.event_id.in_(ids(event)))
+        .group_by(Payment.method, Payment.currency).order_by(Payment.method, Payment.currency))
+    return [Todo("deposits", "landmark",
+                 ngettext("%(method)s: %(num)d deposit is awaited, %(amount)s.", "%(method)s: %(num)d deposits are awaited, %(amount)s in total.",
+                          count, method=METHOD_WORDS.get(method, method), amount=money.money_text(amount, currency, current_locale())),
+                 desk(event, status=Status.PENDING_PAYMENT, method=method)) for method, currency, count, amount in rows]
+
+
+def failed_letters(event: Event | None):
+    """Letters that could not be delivered, of which no later one of the same kind has gone."""
+    again = aliased(EmailMessage)
+    went = exists().where(again.order_id == EmailMessage.order_id, again.kind == EmailMessage.kind, again.state == "sent",
+                          again.id > EmailMessage.id, again.registration_id.is_not_distinct_from(EmailMessage.registration_id))
+    return (select(EmailMessage).join(Order, Order.id == EmailMessage.order_id)
+            .where(EmailMessage.state == "failed", EmailMessage.created_at > clock.now() - LETTERS_KEPT, ~went, Order.event_id.in_(ids(event))))
+
+
+def letters(event: Event | None) -> list[Todo]:
+    count = db.session.scalar(failed_letters(event).with_only_columns(func.count()))
+    text = ngettext("%(num)d email could not be delivered.", "%(num)d emails could not be delivered.", count)
+    return [Todo("letters", "mail", text, url_for("admin.emails.failed", event=event and event.slug), "warning")] if count else []
+
+
+def conflicts(event: Event | None) -> list[Todo]:
+    """What doors without a network have let in twice, or should not have."""
+    rows = db.session.execute(
+        select(Event, func.count(CheckIn.id)).join(Checkpoint, Checkpoint.event_id == Event.id).join(CheckIn, CheckIn.checkpoint_id == Checkpoint.id)
+        .where(CheckIn.result != "ok", CheckIn.settled_at.is_(None), CheckIn.undone_at.is_(None), Event.id.in_(ids(event)))
+        .group_by(Event.id, Event.org_id).order_by(Event.starts_at).limit(SHOWN))
+    return [Todo("conflicts", "door-open",
+                 ngettext("%(event)s: %(num)d entry made without a network is in doubt.", "%(event)s: %(num)d entries made without a network are in doubt.",
+                          count, event=localized(each.title)),
+                 address("admin.checkin.conflicts", event=each.slug), "warning") for each, count in rows]
+
+
+def problems(event: Event | None) -> list[Todo]:
+    """Payments of which the gateway says something else than we do: each of them, because each is looked at alone."""
+    number = (select(Registration.number).where(Registration.order_id == Order.id).order_by(Registration.position).limit(1)
+              .correlate(Order).scalar_subquery())
+    rows = db.session.execute(
+        select(Order.name, Payment.amount, Payment.currency, number).join(Order, Order.id == Payment.order_id)
+        .where(Payment.problem.is_not(None), Order.event_id.in_(ids(event))).order_by(Payment.id.desc()).limit(SHOWN))
+    return [Todo("problems", "credit-card",
+                 _("The payment of %(name)s over %(amount)s needs a decision.", name=name,
+                   amount=money.money_text(amount, currency, current_locale())),
+                 address("admin.registration.show", number=number), "danger") for name, amount, currency, number in rows]
+
+
+def operations(event: Event | None) -> list[Todo]:
+    """Bulk actions that are under way or were stopped half-way."""
+    limited = [] if g.member.event_ids is None and event is None else [BulkOperation.event_id.in_(ids(event))]
+    rows = db.session.scalars(
+        select(BulkOperation).where(or_(
+            BulkOperation.state.in_(("waiting", "running", "undoing")),
+            and_(BulkOperation.state == "stopped", BulkOperation.created_at > clock.now() - timedelta(days=7))), *limited)
+        .order_by(BulkOperation.id.desc()).limit(SHOWN))
+    return [Todo("operations", "history", operation_text(each), address("admin.operations.show", id=each.id),
+                 more={} if each.state == "stopped" else {"value": each.ok + each.failed, "max": each.total}) for each in rows]
+
+
+def operation_text(operation: BulkOperation) -> str:
+    figures = {"done": operation.ok + operation.failed, "total": operation.total}
+    if operation.state == "stopped":
+        return _("An operation was stopped after %(done)s of %(total)s.", **figures)
+    if operation.state == "undoing":
+        return _("An operation is being undone.")
+    return _("An operation is under way: %(done)s of %(total)s.", **figures)
