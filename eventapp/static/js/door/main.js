@@ -49,7 +49,7 @@ class Door {
     for (const touch of ["pointerdown", "keydown"]) addEventListener(touch, wakeSound, { passive: true });
     $("camera-start").addEventListener("click", () => this.look(camera));
     $("torch").addEventListener("click", () => this.shine(camera));
-    $("form").addEventListener("submit", (event) => {
+    $("scan").addEventListener("submit", (event) => {
       event.preventDefault();
       this.typed($("code").value.trim());
     });
@@ -77,7 +77,7 @@ class Door {
 
   // Enter in the one field: a whole code is a scan; one person found by hand is asked about; else the list stays.
   typed(text) {
-    const [only, another] = $("found").querySelectorAll("button");
+    const [only, another] = $("people").querySelectorAll("button");
     if (text.length > 40 && !text.includes(" ")) return $("code").value = "", this.scan({ code: text });
     if (only && !another) only.click();
   }
@@ -210,7 +210,7 @@ class Door {
 }
 
 // Without these (an old browser, a plain http address, a private window) the page stays what the server made of it: a form.
-const store = isSecureContext && "serviceWorker" in navigator ? await Store.open(address).catch(() => null) : null;
+const store = isSecureContext && "serviceWorker" in navigator && $("scan") ? await Store.open(address).catch(() => null) : null;
 if (store) {
   document.documentElement.dataset.door = "live";
   await new Door(store).start();

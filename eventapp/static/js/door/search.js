@@ -17,10 +17,10 @@ export class Search {
   look() {
     const words = plain($("code").value).split(" ").filter(Boolean);
     const found = words.length ? this.find(words) : [];
-    $("found").replaceChildren(...found.slice(0, SHOWN).map((person) => this.row(person)));
-    $("found").hidden = found.length === 0;
-    $("found-none").hidden = found.length > 0 || words.join("").length < 2;
-    $("found-more").hidden = found.length <= SHOWN;
+    $("people").replaceChildren(...found.slice(0, SHOWN).map((person) => this.row(person)));
+    $("people").hidden = found.length === 0;
+    $("people-none").hidden = found.length > 0 || words.join("").length < 2;
+    $("people-more").hidden = found.length <= SHOWN;
   }
 
   find(words) {
@@ -41,7 +41,7 @@ export class Search {
   }
 
   row(person) {
-    const row = fill("found-row", { name: person.name, number: person.number, programs: person.text, flag: person.flag });
+    const row = fill("found-row", { name: person.name, about: about(person), flag: person.flag });
     row.querySelector("button").addEventListener("click", () => this.choose(person));
     return row;
   }
@@ -49,7 +49,7 @@ export class Search {
   choose(person) {
     this.chosen = person;
     $("confirm-title").textContent = say("confirm", { name: person.name });
-    $("confirm-about").textContent = [person.number, person.text].filter(Boolean).join(" · ");
+    $("confirm-about").textContent = about(person);
     $("confirm").returnValue = "";
     $("confirm").showModal();
   }
@@ -58,6 +58,10 @@ export class Search {
     $("code").value = "";
     this.look();
   }
+}
+
+function about(person) {
+  return [person.number, person.text].filter(Boolean).join(" · ");
 }
 
 // Taken apart, so that José is found as jose, and 김 while its last letter is still being typed.

@@ -5,9 +5,10 @@ const $ = (id) => document.getElementById(id);
 export function settings(book, kept, onChange) {
   let chosen = { checkpoint: null, gate: "", ...kept };
   const select = $("checkpoint"), gate = $("gate");
+  const placed = Number($("main").dataset.checkpoint); // where the organisation has put this phone
 
   function checkpoint() {
-    return book.checkpoint(chosen.checkpoint) ?? current(book.checkpoints, book.now());
+    return book.checkpoint(chosen.checkpoint) ?? book.checkpoint(placed) ?? current(book.checkpoints, book.now());
   }
 
   function offer() {
