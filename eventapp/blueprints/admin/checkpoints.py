@@ -21,10 +21,10 @@ class CheckpointForm(forms.Form):
     name_ko = forms.line(_l("Name in Korean"), longest=60)
     name_en = forms.line(_l("Name in English"), longest=60)
     code = forms.line(_l("Short name in addresses"), _l("Give it a short name."), longest=40)
-    kind = SelectField(_l("Kind"), choices=[("entry", _l("Entrance")), ("day", _l("Day")), ("session", _l("Session")), ("meal", _l("Meal"))])
+    kind = SelectField(_l("Kind"))
     times = IntegerField(_l("How often may one ticket pass?"), [InputRequired(_l("Enter a number from 1 to 99.")),
                                                                NumberRange(1, 99, _l("Enter a number from 1 to 99."))], default=1)
-    per = RadioField(_l("Counted"), choices=[("event", _l("Over the whole event")), ("day", _l("On each day"))], default="event")
+    per = RadioField(_l("Counted"), default="event")
     program = SelectField(_l("Only for those who take part in"))
     opens_at = DateTimeLocalField(_l("Opens"), [Optional()], format="%Y-%m-%dT%H:%M")
     closes_at = DateTimeLocalField(_l("Closes"), [Optional()], format="%Y-%m-%dT%H:%M")
@@ -67,6 +67,8 @@ def edit(event, number):
 def edited(event, checkpoint):
     programs = programs_of(event)
     form = CheckpointForm(**shown(checkpoint, event, programs) if checkpoint else {})
+    form.kind.choices = [("entry", _("Entrance")), ("day", _("Day")), ("session", _("Session")), ("meal", _("Meal"))]
+    form.per.choices = [("event", _("Over the whole event")), ("day", _("On each day"))]
     form.program.choices = [("", _("Everybody")), *((each.code, localized(each.name)) for each in programs)]
     if form.validate_on_submit():
         try:
