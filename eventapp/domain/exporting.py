@@ -33,6 +33,8 @@ from sqlalchemy import any_, case, func, literal, select
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Session
 from sqlalchemy.types import BigInteger
+from xlsxwriter.utility import xl_col_to_name
+from xlsxwriter.worksheet import Worksheet
 
 from eventapp import audit, clock, config, money, storage, tenancy
 from eventapp.domain import listing
@@ -358,9 +360,11 @@ def shown(value) -> str | int | Decimal:
         return ""
     if isinstance(value, str):
         return cell(value)
+    if type(value) is int:
+        return value
     if isinstance(value, datetime):
         return f"{value:%Y-%m-%d %H:%M}"
-    return value if isinstance(value, (int, Decimal)) else cell(str(value))
+    return value if isinstance(value, Decimal) else cell(str(value))
 
 
 def _json(chunks, columns: list[Column], _mark) -> Iterator[bytes]:
@@ -379,53 +383,78 @@ def _as_json(value):
     return value.isoformat() if isinstance(value, datetime) else float(value) if isinstance(value, Decimal) else str(value)
 
 
-LINE_END = re.compile("\r\n?")
 LONGEST_CELL = 32_767
 MOST_ROWS = 1_000_000
 """Of a sheet; more begin another one."""
 
 
+class TextSheet(Worksheet):
+    """Row after row of texts and numbers, each as itself.
+
+    XlsxWriter's own way of writing text takes one that begins with `<r>` and ends with `</r>` for mark-up of the program's and puts
+    it into the file as it is: a person's name could write cells of its own. This one also takes a third of the time.
+    """
+
+    SPECIAL = re.compile("[&<>\x00-\x08\x0b-\x1f\ufffe\uffff]|_x[0-9A-Fa-f]{4}_")
+
+    def __init__(self):
+        super().__init__()
+        self.count = 0
+
+    def put(self, values: list, format=None) -> None:
+        self.count += 1
+        row, style, cells = self.count, f' s="{format._get_xf_index()}"' if format else "", []
+        for position, value in enumerate(values):
+            if value == "":
+                continue
+            where = f'<c r="{column_letters(position)}{row}"{style}'
+            if isinstance(value, str):
+                if self.SPECIAL.search(value) or len(value) > LONGEST_CELL:
+                    value = self._escape_data(self._escape_control_characters(fitting(value)))
+                cells.append(f'{where} t="inlineStr"><is><t xml:space="preserve">{value}</t></is></c>')
+            else:
+                cells.append(f"{where}><v>{value}</v></c>")
+        self._check_dimensions(row - 1, 0)
+        self._check_dimensions(row - 1, len(values) - 1)
+        self.fh.write(f'<row r="{row}">{"".join(cells)}</row>')
+
+
+column_letters = lru_cache(maxsize=None)(xl_col_to_name)
+
+
+def fitting(text: str) -> str:
+    """Line ends as XLSX has them, and no more than a cell holds. CSV has it whole."""
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
+    return text if len(text) <= LONGEST_CELL else text[: LONGEST_CELL - 1] + "…"
+
+
 def write_xlsx(query, columns: list[Column], path: Path) -> int:
-    """Write the file; how many registrations are in it. People's text as text only: no formula, no link."""
+    """Write the file; how many registrations are in it."""
     return _write_xlsx(lines(query), columns, path)
 
 
 def _write_xlsx(chunks, columns: list[Column], path: Path) -> int:
-    count = 0
+    count, sheet = 0, None
     with xlsxwriter.Workbook(str(path), {"constant_memory": True, "strings_to_formulas": False, "strings_to_urls": False,
-                                         "strings_to_numbers": False, "default_date_format": "yyyy-mm-dd hh:mm"}) as book:
+                                         "strings_to_numbers": False}) as book:
         bold = book.add_format({"bold": True})
-        sheet = None
         for chunk in chunks:
             for line in chunk:
-                if count % MOST_ROWS == 0:
+                if sheet is None or sheet.count > MOST_ROWS:
                     sheet = _sheet(book, columns, bold)
-                _write_row(sheet, count % MOST_ROWS + 1, columns, line)
-                count += 1
+                sheet.put([shown(column.value(line)) for column in columns])
+            count += len(chunk)
         if sheet is None:
             _sheet(book, columns, bold)
     return count
 
 
-def _sheet(book, columns: list[Column], bold):
-    sheet = book.add_worksheet()
+def _sheet(book, columns: list[Column], bold) -> TextSheet:
+    sheet = book.add_worksheet(worksheet_class=TextSheet)
     sheet.freeze_panes(1, 1)
     sheet.set_column(0, len(columns) - 1, 18)
-    for position, column in enumerate(columns):
-        sheet.write_string(0, position, cell(column.title)[:LONGEST_CELL], bold)
+    sheet.put([cell(column.title) for column in columns], bold)
     return sheet
-
-
-def _write_row(sheet, row: int, columns: list[Column], line: Line) -> None:
-    for position, column in enumerate(columns):
-        value = shown(column.value(line))
-        if isinstance(value, str):
-            if value:
-                value = LINE_END.sub("\n", value)  # another one would be shown as a code
-                # A longer one would be left out altogether; CSV has it whole.
-                sheet.write_string(row, position, value if len(value) <= LONGEST_CELL else value[: LONGEST_CELL - 1] + "…")
-        else:
-            sheet.write_number(row, position, value)
 
 
 def _xlsx_chunks(chunks, columns: list[Column]) -> Iterator[bytes]:
