@@ -5,9 +5,32 @@ and is known by its function's name; those that begin with `gateway_` have threa
 """
 import logging
 
-from eventapp.domain import accounts, calling, housekeeping, noticing, paying, ticketing, uploading
+from eventapp import audit
+from eventapp.domain import (
+    accounts,
+    bulk,
+    calling,
+    deciding,
+    housekeeping,
+    noticing,
+    paying,
+    resending,
+    ticketing,
+    uploading,
+)
 from eventapp.extensions import db
-from eventapp.models import Order, Payment, PaymentAttempt, Refund, Registration, Upload, User, WebhookEvent
+from eventapp.models import (
+    BulkOperation,
+    EmailMessage,
+    Order,
+    Payment,
+    PaymentAttempt,
+    Refund,
+    Registration,
+    Upload,
+    User,
+    WebhookEvent,
+)
 from eventapp.outbox import job
 from eventapp.tenancy import inside, organization_ids
 from eventapp.unit_of_work import checkpoint, undo
@@ -66,6 +89,11 @@ def sweep_uploads():
 @job
 def expire_hold(order_id):
     paying.end_hold(db.session.get(Order, order_id))
+
+
+@job
+def settle_gone(order_id, give_back, user_id):
+    deciding.settle_gone(db.session.get(Order, order_id), give_back=give_back, by=audit.Actor("user", user_id))
 
 
 @job
@@ -136,6 +164,28 @@ def mail_order_changed(registration_id, about):
 
 
 @job
+def mail_order_approved(order_id, operation):
+    order = db.session.get(Order, order_id)
+    deciding.start_offer(order)
+    ticketing.mail_approved(order, operation)
+
+
+@job
+def mail_order_rejected(order_id, operation):
+    ticketing.mail_rejected(db.session.get(Order, order_id), operation)
+
+
+@job
+def mail_message(registration_id, operation):
+    ticketing.mail_message(db.session.get(Registration, registration_id), db.session.get(BulkOperation, operation))
+
+
+@job
+def mail_again(email_message_id):
+    resending.deliver(db.session.get(EmailMessage, email_message_id))
+
+
+@job
 def mail_payment_refunded(refund_id):
     ticketing.mail_refunded(db.session.get(Refund, refund_id))
 
@@ -143,6 +193,18 @@ def mail_payment_refunded(refund_id):
 @job
 def mail_late_payment_refunded(refund_id):
     ticketing.mail_refunded(db.session.get(Refund, refund_id), "late_payment_refunded")
+
+
+# -- many at once ----------------------------------------------------------------------------------
+
+@job
+def bulk_run(bulk_operation_id):
+    bulk.run(bulk_operation_id)
+
+
+@job
+def bulk_undo(bulk_operation_id):
+    bulk.run_undo(bulk_operation_id)
 
 
 # -- files ---------------------------------------------------------------------------------------

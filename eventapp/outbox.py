@@ -18,6 +18,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from eventapp import clock, faults, tenancy
 from eventapp.extensions import db, make_queue, platform
+from eventapp.models.base import insert_rows
 from eventapp.models.outbox import QUEUES, OutboxItem
 
 log = logging.getLogger("eventapp.outbox")
@@ -74,9 +75,14 @@ def later(kind: str, things, *, run_at=None, key: str | None = None, **more) -> 
 
 
 def _write(rows: list[dict]) -> None:
-    # One row alone as a dict: then the statement is compiled once and for all.
-    db.session.execute(insert(OutboxItem).values(rows if len(rows) > 1 else rows[0])
-                       .on_conflict_do_nothing(index_elements=["dedupe_key"]))
+    # One row alone as a dict: then the statement is compiled once and for all; so it is for many, which go as one value.
+    if len(rows) == 1:
+        statement = insert(OutboxItem).values(rows[0])
+    else:
+        now = clock.now().isoformat()
+        statement = insert_rows(OutboxItem, [row | {"run_at": row["run_at"].isoformat(), "attempts": 0, "last_error": "",
+                                                    "created_at": now} for row in rows])
+    db.session.execute(statement.on_conflict_do_nothing(index_elements=["dedupe_key"]))
 
 
 @contextmanager

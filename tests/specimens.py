@@ -63,6 +63,9 @@ def values(kind, locale="ko", **changes):
     everything = {
         "organization": organization(locale), "event": event(locale), "order": order(locale),
         "deposit": deposit(locale), "participant": participant(locale), "amount": 120_000, "back": 30_000,
+        "reason": {"ko": "이번에는 정원이 찼습니다.\n다음 기회에 뵙겠습니다.", "en": "We had to choose this year.\nPlease come next time."}[locale],
+        "subject": {"ko": "셔틀버스 안내", "en": "About the shuttle bus"}[locale],
+        "paragraphs": [[[(TEXTS[locale]["people"][0], False)]], [[("10:00", False)], [("https://events.example/x", True)]]],
         "name": TEXTS[locale]["people"][0], "link": link,
         "login_url": "https://events.example/auth/login", "reset_url": "https://events.example/auth/reset",
         "hours": 24, "minutes": 30, "count": 3} | changes

@@ -140,6 +140,8 @@ def money_came(order: Order, payment: Payment, snapshot: GatewayPayment, *, by) 
         return  # paid and given back before we heard of either
     if second:
         refunding.give_back(payment, refunding.TWICE, by=audit.SYSTEM)
+    elif ledger.owed(order) > 0:  # more of the order was approved, or added to it, since this payment was begun
+        needs_a_person(payment, "underpaid", payment.amount + ledger.owed(order), payment.amount, by=by)
     elif registering.money_arrived(order, by=by):
         close_others(order, payment)
         if ledger.owed(order) < 0:  # some of it was cancelled after the account had been issued

@@ -7,6 +7,7 @@ from sqlalchemy import case, func, insert, literal, select
 from eventapp import clock
 from eventapp.extensions import db
 from eventapp.models import LedgerEntry, LineItem, Order, Payment, Registration
+from eventapp.models.base import among
 
 MONEY = ("gateway", "bank")
 SIDES = {"charged": ("receivable", "sales"), "released": ("sales", "receivable")}
@@ -27,10 +28,10 @@ def charge_held(orders) -> None:
     entry = LedgerEntry
     held = select(Registration.order_id, func.sum(LineItem.quantity * LineItem.unit_price).label("amount")).join(
         LineItem, LineItem.registration_id == Registration.id).where(
-        Registration.order_id.in_(ids), Registration.holds).group_by(Registration.order_id).subquery()
+        among(Registration.order_id, ids), Registration.holds).group_by(Registration.order_id).subquery()
     signed = case((entry.credit == "sales", entry.amount), (entry.debit == "sales", -entry.amount), else_=0)
     books = select(entry.order_id, func.sum(signed).label("amount"), func.count().label("lines")).where(
-        entry.order_id.in_(ids), entry.kind.in_(SIDES)).group_by(entry.order_id).subquery()
+        among(entry.order_id, ids), entry.kind.in_(SIDES)).group_by(entry.order_id).subquery()
     difference = func.coalesce(held.c.amount, 0) - func.coalesce(books.c.amount, 0)
 
     def side(charged, released):
@@ -39,7 +40,7 @@ def charge_held(orders) -> None:
     rows = select(Order.id, side("charged", "released"), func.concat("held ", func.coalesce(books.c.lines, 0)),
                   side(*(sides[0] for sides in SIDES.values())), side(*(sides[1] for sides in SIDES.values())),
                   func.abs(difference), Order.currency, literal(clock.now())).outerjoin(
-        held, held.c.order_id == Order.id).outerjoin(books, books.c.order_id == Order.id).where(Order.id.in_(ids), difference != 0)
+        held, held.c.order_id == Order.id).outerjoin(books, books.c.order_id == Order.id).where(among(Order.id, ids), difference != 0)
     db.session.execute(insert(entry).from_select(
         ["order_id", "kind", "transaction_key", "debit", "credit", "amount", "currency", "created_at"], rows))
 

@@ -10,6 +10,7 @@ from eventapp.domain import Refused, ledger, refunding
 from eventapp.extensions import db
 from eventapp.languages import _
 from eventapp.models import Event, Order, Payment, Registration, Status
+from eventapp.models.base import among
 from eventapp.models.registration import LEGAL_MOVES
 from eventapp.outbox import later
 
@@ -34,7 +35,7 @@ def move(registrations, target, *, by, action: str, reason: str = "", **values) 
     """
     tally = Tally()
     ids = sorted(registration.id for registration in registrations)
-    locked = db.session.scalars(select(Registration).where(Registration.id.in_(ids)).order_by(Registration.id)
+    locked = db.session.scalars(select(Registration).where(among(Registration.id, ids)).order_by(Registration.id)
                                 .with_for_update().execution_options(populate_existing=True)).all()
     groups: dict[tuple[str, str], list] = {}
     for registration in locked:
@@ -42,7 +43,7 @@ def move(registrations, target, *, by, action: str, reason: str = "", **values) 
         legal = (registration.status, wanted) in LEGAL_MOVES
         (groups.setdefault((registration.status, wanted), []) if legal else tally.refused).append(registration)
     for (before, after), group in sorted(groups.items()):
-        db.session.execute(update(Registration).where(Registration.id.in_([one.id for one in group]))
+        db.session.execute(update(Registration).where(among(Registration.id, [one.id for one in group]))
                            .values(status=after, status_reason=reason, **values))
         audit.record(action, group, by=by, before={"status": before}, after={"status": after})
         tally.moved += group
@@ -71,10 +72,17 @@ def holding(registrations) -> list[Registration]:
             or (one.status == Status.PENDING_APPROVAL and one.paid_at)]
 
 
+def orders_of(registrations) -> list[Order]:
+    ids = {registration.order_id for registration in registrations}
+    return list(db.session.scalars(select(Order).where(among(Order.id, ids)).order_by(Order.id)
+                                   .execution_options(populate_existing=True))) if ids else []
+
+
 def hold(order: Order, until: datetime) -> None:
-    """Keep the order's places until then. The end is a row of the outbox that looks again before it acts."""
-    order.hold_until = until
-    later("expire_hold", order, run_at=until, key=until.isoformat())
+    """Keep the order's places until then, or as long as was said before: an offer is not cut short by how somebody wants to pay.
+    The end is a row of the outbox that looks again before it acts."""
+    order.hold_until = max(until, order.hold_until or until)
+    later("expire_hold", order, run_at=order.hold_until, key=order.hold_until.isoformat())
 
 
 def money_arrived(order: Order, *, by) -> bool:
@@ -85,18 +93,19 @@ def money_arrived(order: Order, *, by) -> bool:
     registrations = of_order(order)
     event = db.session.get(Event, order.event_id)
     late = with_status(registrations, Status.EXPIRED)
-    if late and not take_again(event, late, by):
+    if late and ledger.owed(order) < 0 and not take_again(event, late, by):
         return False
     waiting = with_status(registrations, Status.PENDING_PAYMENT)
     order.hold_until = None
     if not waiting:
         return bool(with_status(registrations, Status.CONFIRMED, Status.PENDING_APPROVAL))
     now = clock.now()
-    if event.approval == "after_payment":
-        must_move(waiting, Status.PENDING_APPROVAL, by=by, action="registration.paid", paid_at=now)
+    asked = [one for one in waiting if event.approval == "after_payment" and not one.approved_at]
+    if asked:
+        must_move(asked, Status.PENDING_APPROVAL, by=by, action="registration.paid", paid_at=now)
         later("mail_order_received", order, key="paid")
-    else:
-        confirm(order, waiting, by=by, paid_at=now)
+    if len(asked) < len(waiting):
+        confirm(order, [one for one in waiting if one not in asked], by=by, paid_at=now)
     return True
 
 
@@ -114,7 +123,7 @@ def take_again(event: Event, late, by) -> bool:
     try:
         with db.session.begin_nested():
             must_move(late, Status.PENDING_PAYMENT, by=by, action="registration.held_again")
-            ledger.charge_again(db.session.get(Order, late[0].order_id))
+            ledger.charge_held(orders_of(late))
     except IntegrityError:
         return False
     return True
@@ -145,17 +154,21 @@ def expire(order: Order, *, by=audit.SYSTEM) -> bool:
 
 def cancel(registrations, *, by, reason: str = "") -> Tally:
     """Take registrations back. What was owed for them is released; money that came is `refunding`'s matter."""
-    tally = move(registrations, Status.CANCELLED, by=by, action="registration.cancelled", reason=reason)
-    for order_id in sorted({registration.order_id for registration in tally.moved}):
-        order = db.session.get(Order, order_id)
-        gone = [registration for registration in tally.moved if registration.order_id == order_id]
-        db.session.execute(update(Registration).where(Registration.id.in_([one.id for one in gone]))
-                           .values(ticket_version=Registration.ticket_version + 1))
-        if not with_status(of_order(order), Status.PENDING_PAYMENT):
-            order.hold_until = None
-        ledger.release(order, "cancelled:" + ",".join(str(one.id) for one in gone), gone)
-        later("mail_order_cancelled", order, key=str(max(one.id for one in gone)))
+    tally = move(registrations, Status.CANCELLED, by=by, action="registration.cancelled", reason=reason,
+                 ticket_version=Registration.ticket_version + 1)
+    if tally.moved:
+        orders = orders_of(tally.moved)
+        end_holds(orders)
+        ledger.charge_held(orders)
+        later("mail_order_cancelled", orders, key=str(max(one.id for one in tally.moved)))
     return tally
+
+
+def end_holds(orders) -> None:
+    """Orders that wait for no money any more keep no time for it."""
+    waiting = select(Registration.id).where(Registration.order_id == Order.id, Registration.status == Status.PENDING_PAYMENT)
+    db.session.execute(update(Order).where(Order.id.in_([order.id for order in orders]), Order.hold_until.is_not(None),
+                                           ~waiting.exists()).values(hold_until=None).execution_options(synchronize_session="fetch"))
 
 
 def may_cancel(event: Event, order: Order, registrations) -> str:

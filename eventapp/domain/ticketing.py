@@ -1,4 +1,5 @@
 """Tickets and the letters that bring them: from rows to plain values, from values to PDF, calendar and mail."""
+from contextvars import ContextVar
 from functools import cached_property
 
 from sqlalchemy import select
@@ -6,12 +7,22 @@ from sqlalchemy.orm import selectinload
 
 from eventapp import clock, config, crypto, mail
 from eventapp.config import derive
-from eventapp.domain import ledger
+from eventapp.domain import ledger, messaging
 from eventapp.extensions import db
 from eventapp.languages import current_locale, force_locale, localized
 from eventapp.mail.values import Deposit
 from eventapp.mail.values import Order as OrderValues
-from eventapp.models import CustomDomain, EmailMessage, Event, Order, Organization, Payment, Registration, Status
+from eventapp.models import (
+    BulkOperation,
+    CustomDomain,
+    EmailMessage,
+    Event,
+    Order,
+    Organization,
+    Payment,
+    Registration,
+    Status,
+)
 from eventapp.outbox import later
 from eventapp.payments.banks import BANKS
 from eventapp.tickets import calendar, codes, pdf, qr
@@ -22,6 +33,8 @@ from eventapp.unit_of_work import checkpoint
 
 ENDED = ("voided", "failed", "expired")
 """Payments whose account takes no money any more."""
+instead: ContextVar[EmailMessage | None] = ContextVar("instead", default=None)
+"""A letter of the same kind that is to be written and sent in place of the one that would be (`resending.py`)."""
 CALENDAR, PDF, PNG = "text/calendar", "application/pdf", "image/png"
 
 
@@ -147,6 +160,8 @@ class Papers:
         payment = self.payment
         if payment is None or not payment.virtual_account or payment.status in ENDED:
             return None
+        if payment.status == "awaiting_deposit" and payment.amount != ledger.owed(self.order):
+            return None  # more of the order was approved since, or some of it was cancelled
         account, virtual = payment.virtual_account, payment.method == "virtual_account"
         bank = BANKS.get(account["bank"])
         name = (bank.korean if current_locale() == "ko" else bank.english) if bank else account["bank"]
@@ -230,6 +245,42 @@ def mail_cancelled(order: Order) -> None:
         _to_buyer(papers, "order_cancelled", registrations=gone, about=str(len(gone)))
 
 
+def mail_approved(order: Order, operation: int) -> None:
+    """The offer: how much, until when, and the link to pay."""
+    papers, owed = Papers(order), ledger.owed(order)
+    offered = [one for one in papers.registrations if one.status == Status.PENDING_PAYMENT]
+    if offered and owed > 0 and order.hold_until:
+        _to_buyer(papers, "order_approved", registrations=offered, about=str(operation), owed=owed)
+
+
+def mail_rejected(order: Order, operation: int) -> None:
+    papers = Papers(order)
+    gone = [one for one in papers.registrations if one.status == Status.REJECTED]
+    if gone:
+        _to_buyer(papers, "order_rejected", registrations=gone, about=str(operation), reason=gone[-1].status_reason)
+
+
+def mail_message(registration: Registration, operation: BulkOperation) -> None:
+    """What staff have written to many, to the participant or, where no address is known, to who registered them."""
+    papers = Papers(db.session.get(Order, registration.order_id))
+    to = registration.email or papers.order.email
+    with force_locale(registration.locale):
+        values = {"name": registration.name, "number": registration.number, "event": localized(papers.event.title),
+                  "link": _link_for(papers, registration, to)}
+        text = operation.parameters
+        letter = {"organization": papers.organization, "event": papers.event_values,
+                  "subject": messaging.filled(text["subject"], values), "paragraphs": messaging.pieces(text["body"], values)}
+    _deliver(papers, f"message:{operation.id}:{registration.id}", "message", registration.locale, to, letter, registration=registration)
+
+
+def _link_for(papers: Papers, registration: Registration, to: str) -> str:
+    """The order's page is the buyer's alone; a participant beside them gets the own ticket, once there is one."""
+    if to == papers.order.email:
+        return papers.order_url
+    page = f"{papers.url}/{papers.event.slug}"
+    return f"{page}/tickets/{ticket_token(registration)}.pdf" if registration.status == Status.CONFIRMED else page
+
+
 def mail_changed(registration: Registration, about: str) -> None:
     """What somebody takes part in now, what it costs, and what is to be paid or comes back."""
     papers = Papers(db.session.get(Order, registration.order_id))
@@ -271,19 +322,27 @@ def _deliver(papers: Papers, key: str, kind: str, locale: str, to: str, values: 
     """Write the letter down, then send it. A second run finds it written and sends it again only if it never went."""
     if not to:
         return  # registered by staff, without an address
-    row = db.session.scalar(select(EmailMessage).where(EmailMessage.key == key))
+    row = instead.get() or db.session.scalar(select(EmailMessage).where(EmailMessage.key == key))
     if row and row.state != "written":
         return
     letter = mail.render(kind, locale, **values)
     if row is None:
-        row = EmailMessage(key=key, kind=kind, locale=locale, recipient=to, subject=letter.subject, body=letter.text,
-                           order_id=papers.order.id, registration_id=registration and registration.id)
+        row = EmailMessage(key=key, kind=kind, locale=locale, recipient=to, order_id=papers.order.id,
+                           registration_id=registration and registration.id)
         db.session.add(row)
+    row.subject, row.body = letter.subject, letter.text
+    post(papers, row, letter, attachments, inline)
+
+
+def post(papers: Papers, row: EmailMessage, letter: mail.Letter, attachments=(), inline=()) -> None:
+    """Send a letter that is written down. What becomes of it stands in its row."""
+    with force_locale(row.locale):
+        sender = papers.organization.name
     checkpoint()  # a letter that went out is on record, whatever happens next, and nothing is held while it leaves
     settings = config.active()
     try:
-        mail.send(mail.message(letter, to, (values["organization"].name, settings.from_email), papers.row.email,
-                               mail.message_id(f"{papers.order.org_id}:{key}", settings.from_email.rpartition("@")[2]),
+        mail.send(mail.message(letter, row.recipient, (sender, settings.from_email), papers.row.email,
+                               mail.message_id(f"{papers.order.org_id}:{row.key}", settings.from_email.rpartition("@")[2]),
                                attachments, inline), settings.mail_url)
     except (mail.MailRefused, ValueError) as refusal:  # ValueError: no letter can be addressed so
         row.state, row.error = "failed", str(refusal)[:500]

@@ -14,6 +14,8 @@ KINDS = {
     "order_received": ("organization", "event", "order"),
     "payment_due": ("organization", "event", "order", "deposit"),
     "payment_reminder": ("organization", "event", "order", "deposit"),  # deposit None when it is not by transfer
+    "order_approved": ("organization", "event", "order"),  # those who are to pay now; order.amount: what is owed
+    "order_rejected": ("organization", "event", "order", "reason"),
     "order_confirmed": ("organization", "event", "order"),
     "ticket": ("organization", "event", "participant"),
     "order_expired": ("organization", "event", "order"),
@@ -21,6 +23,7 @@ KINDS = {
     "order_changed": ("organization", "event", "order", "participant", "back", "deposit"),  # order.amount: what is owed now
     "payment_refunded": ("organization", "event", "order", "amount"),  # amount: what goes back, in order.currency
     "late_payment_refunded": ("organization", "event", "order", "amount"),
+    "message": ("organization", "event", "subject", "paragraphs"),  # of `messaging.pieces`
     "verify_email": ("organization", "name", "link", "hours"),
     "reset_password": ("organization", "name", "link", "minutes"),
     "email_already_registered": ("organization", "name", "login_url", "reset_url"),

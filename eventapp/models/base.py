@@ -2,8 +2,21 @@
 from datetime import datetime
 from typing import Annotated, Any
 
-from sqlalchemy import BigInteger, DateTime, ForeignKeyConstraint, Identity, Integer, MetaData, Text, text
-from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+from sqlalchemy import (
+    BigInteger,
+    DateTime,
+    ForeignKeyConstraint,
+    Identity,
+    Integer,
+    MetaData,
+    Text,
+    bindparam,
+    column,
+    func,
+    select,
+    text,
+)
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB, insert
 from sqlalchemy.orm import DeclarativeBase, Mapped, declared_attr, mapped_column, relationship
 
 from eventapp import clock
@@ -36,6 +49,24 @@ class Tenant:
     @declared_attr.directive
     def __mapper_args__(cls):
         return {"primary_key": ["id"]}
+
+
+def rows_of(rows: list[dict], name: str = "given", **types):
+    """Rows of ours as a table in one parameter, whose statement is compiled once however many there are: `types` by column."""
+    return func.jsonb_to_recordset(bindparam(None, rows, JSONB)).table_valued(
+        *[column(column_name, kind) for column_name, kind in types.items()], name=name).render_derived(with_types=True)
+
+
+def insert_rows(table, rows: list[dict]):
+    """The statement that writes many rows at once: all columns that the first one names, moments as ISO 8601."""
+    types = {name: table.__table__.c[name].type for name in rows[0]}
+    given = rows_of(rows, **types)
+    return insert(table.__table__).from_select(list(types), select(*given.c), include_defaults=False)
+
+
+def among(key, ids):
+    """Like `key.in_(ids)` for many: they go as one value, and the statement stays the same however many there are."""
+    return key == func.any(bindparam(None, list(ids), ARRAY(BigInteger)))
 
 
 def belongs_to(table: str, column: str, **options) -> ForeignKeyConstraint:
