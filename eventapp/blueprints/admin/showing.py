@@ -1,30 +1,34 @@
 """One registration as staff see it: its answers in words, its history, its money, what can be done about it now."""
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from flask import current_app, url_for
 from sqlalchemy import and_, or_, select
+from sqlalchemy.orm import defer
 
-from eventapp.domain import uploading
+from eventapp.domain import auditing, uploading
 from eventapp.extensions import db
-from eventapp.languages import _, localized
+from eventapp.languages import _, _l, localized
 from eventapp.models import (
     AuditLog,
     AuditValues,
     CheckIn,
+    Checkpoint,
+    Consent,
+    DoorDevice,
+    EmailMessage,
     FormVersion,
+    LedgerEntry,
     Order,
     Payment,
+    Refund,
     Registration,
     Status,
+    Upload,
     User,
 )
 from eventapp.permissions import can
-
-try:  # until it is there
-    from eventapp.domain import auditing
-except ImportError:
-    auditing = type("auditing", (), {"sentence": staticmethod(lambda entry: entry.action)})
 
 LIVE = (Status.PENDING_APPROVAL, Status.PENDING_PAYMENT, Status.CONFIRMED)
 
@@ -67,21 +71,162 @@ def upload_ids(registration: Registration, order: Order) -> list[int]:
     return [*uploading.ids_in(registration.answers), *uploading.ids_in(order.answers)]
 
 
+def sizes(ids: list[int]) -> dict[int, int]:
+    """Bytes of each file."""
+    return dict(db.session.execute(select(Upload.id, Upload.size).where(Upload.id.in_(ids))).all()) if ids else {}
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """A consent that was given or refused, with the text's version. A withdrawal stands below as a line of its own."""
+
+    label: str
+    version: str
+    given: bool
+    at: datetime
+
+
+def consents(registration: Registration, form: FormVersion) -> list[Said]:
+    labels = {one["key"]: localized(one.get("label") or one["key"]) for one in form.consents}
+    rows = db.session.scalars(select(Consent).where(Consent.registration_id == registration.id).order_by(Consent.id)).all()
+    return [Said(labels.get(row.key, row.key), row.version, row.given, row.created_at) for row in rows]
+
+
+def mates(registration: Registration) -> list[Registration]:
+    """The others of the order."""
+    return list(db.session.scalars(select(Registration).where(
+        Registration.order_id == registration.order_id, Registration.id != registration.id).order_by(Registration.position)))
+
+
+# -- money -------------------------------------------------------------------------------------------
+
+@dataclass(frozen=True, slots=True)
+class Booked:
+    """One movement of money and how the order stood after it."""
+
+    at: datetime
+    sentence: str
+    amount: int
+    owed: int
+    paid: int
+
+
+def books(order: Order) -> list[Booked]:
+    """Every entry of the ledger, oldest first."""
+    words = {"charged": _("Charged"), "released": _("No longer owed"), "paid": _("Received"), "refunded": _("Given back"),
+             "reversed": _("Taken back by the bank")}
+    owed = paid = 0
+    lines = []
+    for entry in db.session.scalars(select(LedgerEntry).where(LedgerEntry.order_id == order.id).order_by(LedgerEntry.id)):
+        owed += entry.amount * ((entry.debit == "receivable") - (entry.credit == "receivable"))
+        paid += entry.amount * ((entry.debit in ("gateway", "bank")) - (entry.credit in ("gateway", "bank")))
+        changed = entry.transaction_key.startswith("changed ")
+        sentence = _("%(what)s: programs were changed", what=words[entry.kind]) if changed else words[entry.kind]
+        lines.append(Booked(entry.created_at, sentence, entry.amount, owed, paid))
+    return lines
+
+
+@dataclass(frozen=True, slots=True)
+class Paid:
+    payment: Payment
+    refunds: list[Refund] = field(default_factory=list)
+
+    @property
+    def state(self) -> tuple[str, str]:
+        """(in words, tone)"""
+        return PAYMENT_WORDS[self.payment.status]
+
+    @property
+    def problem(self) -> str:
+        problem = self.payment.problem
+        return str(PROBLEMS.get(problem["kind"], PROBLEMS["differs"])) if problem else ""
+
+
+PAYMENT_WORDS = {
+    "created": (_l("Begun"), "neutral"), "pending": (_l("Begun"), "neutral"), "authorized": (_l("Being confirmed"), "info"),
+    "awaiting_deposit": (_l("Deposit awaited"), "warning"), "paid": (_l("Paid"), "success"),
+    "partially_refunded": (_l("Partly given back"), "info"), "refund_pending": (_l("Being given back"), "warning"),
+    "refunded": (_l("Given back"), "neutral"), "voided": (_l("No longer needed"), "neutral"), "failed": (_l("Failed"), "danger"),
+    "expired": (_l("Expired"), "neutral")}
+PROBLEMS = {
+    "differs": _l("What the payment company says differs from what we know. Compare both before you do anything."),
+    "overpaid": _l("More was paid than is owed now. Give the difference back."),
+    "underpaid": _l("Less was paid than is owed now. Settle the difference with the buyer."),
+    "refund_by_hand": _l("This has to be given back by hand: the payment company can't send it by itself."),
+    "refund_failed": _l("The bank did not take the refund. Give it back another way."),
+    "refund_refused": _l("The payment company refused the refund. Look at it there."),
+    "refund_overtaken": _l("The refund we asked for does not show at the payment company. Look at it there."),
+    "external_refund": _l("A part was given back at the payment company itself. Say for what it was."),
+    "unresolved": _l("The payment company has not answered for two days. Look at it there."),
+}
+
+
+def payments(order: Order) -> list[Paid]:
+    """Newest first, each with what went back of it."""
+    rows = db.session.scalars(select(Payment).where(Payment.order_id == order.id).order_by(Payment.id.desc())).all()
+    found = [Paid(row) for row in rows]
+    by_id = {one.payment.id: one for one in found}
+    for refund in db.session.scalars(select(Refund).where(Refund.payment_id.in_(by_id)).order_by(Refund.id)) if by_id else ():
+        by_id[refund.payment_id].refunds.append(refund)
+    return found
+
+
+# -- letters and doors -------------------------------------------------------------------------------
+
+SECRET = re.compile(r"(/(?:orders|tickets)/)[A-Za-z0-9_-]{12,}")
+LETTERS = {
+    "order_received": _l("Registration received"), "order_approved": _l("Approved"), "order_rejected": _l("Not accepted"),
+    "payment_due": _l("Where to transfer the money"), "payment_reminder": _l("Payment reminder"),
+    "order_confirmed": _l("Confirmation with tickets"), "ticket": _l("Ticket"), "order_expired": _l("Expired without payment"),
+    "order_cancelled": _l("Cancellation"), "order_changed": _l("Change of programs"), "payment_refunded": _l("Refund"),
+    "late_payment_refunded": _l("Refund of a late payment"), "message": _l("Message")}
+
+
+def letters(registration: Registration, most: int) -> list[EmailMessage]:
+    """Newest first: what was written to this participant, and to the buyer about the whole order. Without the texts."""
+    about = or_(EmailMessage.registration_id.is_(None), EmailMessage.registration_id == registration.id)
+    return list(db.session.scalars(select(EmailMessage).where(EmailMessage.order_id == registration.order_id, about)
+                                   .options(defer(EmailMessage.body)).order_by(EmailMessage.id.desc()).limit(most)))
+
+
+def letter_name(letter: EmailMessage) -> str:
+    return str(LETTERS.get(letter.kind, letter.kind))
+
+
+def letter_text(letter: EmailMessage) -> str:
+    """To be read by staff: the buyer's own links are nobody else's."""
+    return SECRET.sub(r"\1…", letter.body)
+
+
+@dataclass(frozen=True, slots=True)
+class Passed:
+    entry: CheckIn
+    checkpoint: Checkpoint
+    by: str
+
+
+def check_ins(registration: Registration) -> list[Passed]:
+    query = (select(CheckIn, Checkpoint, User.name, DoorDevice.name).where(CheckIn.registration_id == registration.id)
+             .join(Checkpoint, Checkpoint.id == CheckIn.checkpoint_id).outerjoin(User, User.id == CheckIn.user_id)
+             .outerjoin(DoorDevice, DoorDevice.id == CheckIn.device_id).order_by(CheckIn.at.desc(), CheckIn.id.desc()))
+    return [Passed(entry, checkpoint, person or device or entry.gate) for entry, checkpoint, person, device in db.session.execute(query)]
+
+
 # -- history -----------------------------------------------------------------------------------------
 
 @dataclass(frozen=True, slots=True)
 class Happened:
-    """One line of the history. `before` and `after`: what was changed, for those who may see it."""
+    """One line of the history. `changes`: (what, before, after), for those who may see it."""
 
     at: datetime
     who: str
     sentence: str
-    before: dict
-    after: dict
+    changes: list[tuple[str, str, str]]
 
 
-def history(registration: Registration, most: int, skip: int = 0, personal: bool = False) -> list[Happened]:
-    """Newest first, of the registration, its order, the order's payments and its check-ins."""
+def history(registration: Registration, most: int, skip: int = 0, labels: dict[str, str] | None = None) -> list[Happened]:
+    """Newest first, of the registration, its order, the order's payments and its check-ins. Personal values only with `labels`,
+    the names of what may have been changed."""
     objects = [("registration", [registration.id]), ("order", [registration.order_id]),
                ("payment", select(Payment.id).where(Payment.order_id == registration.order_id)),
                ("checkin", select(CheckIn.id).where(CheckIn.registration_id == registration.id))]
@@ -90,8 +235,28 @@ def history(registration: Registration, most: int, skip: int = 0, personal: bool
              .outerjoin(AuditValues, AuditValues.audit_id == AuditLog.id).limit(most).offset(skip))
     rows = db.session.execute(query).all()
     names = people(entry for entry, _before, _after in rows)
-    return [Happened(entry.created_at, who(entry, names), auditing.sentence(entry), (personal and before) or {}, (personal and after) or {})
-            for entry, before, after in rows]
+    return [Happened(entry.created_at, who(entry, names), auditing.sentence(entry),
+                     [] if labels is None else changes(before or {}, after or {}, labels)) for entry, before, after in rows]
+
+
+def labels_of(form: FormVersion) -> dict[str, str]:
+    """Names of what an audit line may say was changed."""
+    known = {"name": _("Name"), "email": _("Email"), "phone": _("Phone"), "note": _("Note"), "flag": _("Flag at the door"),
+             "tags": _("Tags"), "reason": _("Reason"), "to": _("To")}
+    return known | {f"answer-{field['key']}": localized(field["label"]) for field in form.fields}
+
+
+def changes(before, after, labels: dict[str, str]) -> list[tuple[str, str, str]]:
+    if not isinstance(before, dict) or not isinstance(after, dict):
+        return []
+    return [(labels.get(key, key), words(before.get(key)), words(after.get(key)))
+            for key in {**before, **after} if before.get(key) != after.get(key)]
+
+
+def words(value) -> str:
+    if isinstance(value, dict):
+        return value.get("name", "")
+    return ", ".join(map(str, value)) if isinstance(value, list) else "" if value is None else str(value)
 
 
 def people(entries) -> dict[int, str]:

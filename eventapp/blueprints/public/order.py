@@ -5,7 +5,7 @@ from eventapp import audit
 from eventapp.blueprints.public import showing
 from eventapp.blueprints.public.organization import branding
 from eventapp.blueprints.public.ticket import document
-from eventapp.domain import ledger, registering, ticketing
+from eventapp.domain import ledger, paying, registering, ticketing
 from eventapp.languages import _
 from eventapp.permissions import PUBLIC, requires
 from eventapp.tickets import qr
@@ -41,6 +41,7 @@ def order_values(papers: ticketing.Papers) -> dict:
         "tickets": {one.id: url_for("public.ticket.show", event=papers.event.slug, token=ticketing.ticket_token(one))
                     for one in papers.confirmed},
         "lines": showing.order_lines(papers.registrations), "owed": owed, "paid": paid,
+        "payable": owed > 0 and paying.payable(order),
         "deposit": papers.deposit(), "pay_by": papers.pay_by,
         "why_not_cancel": registering.may_cancel(papers.event, order, papers.registrations),
         "order_url": url_for("public.order.show", event=papers.event.slug, token=ticketing.order_token(order)),
