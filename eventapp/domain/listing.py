@@ -11,7 +11,7 @@ Names in the address (repeated ones mean "or", different ones "and"):
     checkin        code of a checkpoint, or `any`, or `none`
     answer-<key>   an answer of the form: text contains, a choice is equal, a number is equal or from-to (18-25)
 An empty value asks for nothing. One that can't be understood matches nothing, so that "all that match" never means more
-than was meant.
+than was meant. `sort` is one of SORTS, with "-" before it the other way round; anything else is the newest first.
 """
 import re
 import unicodedata
@@ -115,6 +115,65 @@ def by_check_in(value: str):
 
 CONDITIONS = {"q": by_text, "status": by_status, "program": by_program, "tag": by_tag, "paid": by_paid, "method": by_method,
               "event": by_event, "checkin": by_check_in}
+
+
+# -- in which order, and how many ----------------------------------------------------------------------
+
+SORTS = {"name": Registration.name, "status": Registration.status, "email": Registration.email, "phone": Registration.phone,
+         "number": Registration.number, "created": Registration.created_at, "paid": Registration.paid_at, "total": Registration.sold,
+         "method": Registration.method}
+NEWEST = "-created"
+COUNTED, COUNTED_FILTERED = 500_000, 1_000
+"""How many are counted exactly: off an index alone; and through a filter, where each costs more."""
+
+
+def sort_of(args) -> str:
+    wanted = args.get("sort", "")
+    return wanted if wanted.removeprefix("-") in SORTS else NEWEST
+
+
+def ordered(query, sort: str):
+    column, backwards = SORTS[sort.removeprefix("-")], sort.startswith("-")
+    both = (column, Registration.id)
+    return query.order_by(*[one.desc() if backwards else one for one in both])
+
+
+def some_ids(query, args, event, limit: int, offset: int) -> list[int]:
+    """One page: the ids first, which come off an index; the rows are fetched afterwards, by them."""
+    query = ordered(matching(query, args, event), sort_of(args)).with_only_columns(Registration.id)
+    return list(db.session.scalars(query.limit(limit).offset(offset)))
+
+
+@dataclass(frozen=True)
+class Counts:
+    """How many match, in all and by status. What is not known, because there are too many to count, is None."""
+
+    total: int
+    more: bool
+    """There are more than `total`."""
+    everything: int | None
+    by_status: dict[str, int | None]
+
+
+def count(query, args, event=None) -> Counts:
+    chosen = next((values for name, values in given(args, event) if name == "status"), None)
+    wide = args.copy()
+    wide.poplist("status")
+    filtered = any(given(wide, event))
+    found = _by_status(matching(query, wide, event), COUNTED_FILTERED if filtered else COUNTED)
+    if found is not None:
+        mine = sum(found.values()) if chosen is None else sum(found.get(status, 0) for status in chosen)
+        return Counts(mine, False, sum(found.values()), {status: found.get(status, 0) for status in Status.ALL})
+    few = matching(query, args, event).with_only_columns(Registration.id).limit(COUNTED_FILTERED + 1).subquery()
+    total = db.session.scalar(select(func.count()).select_from(few))
+    return Counts(min(total, COUNTED_FILTERED), total > COUNTED_FILTERED, None, dict.fromkeys(Status.ALL))
+
+
+def _by_status(query, most: int) -> dict[str, int] | None:
+    """None when there are more than `most`."""
+    some = query.with_only_columns(Registration.status).limit(most + 1).subquery()
+    found = dict(db.session.execute(select(some.c.status, func.count()).group_by(some.c.status)).all())
+    return found if sum(found.values()) <= most else None
 
 
 # -- answers -------------------------------------------------------------------------------------------

@@ -1,17 +1,43 @@
 """The staff's side of one organisation."""
 from flask import Blueprint
 
-from eventapp.blueprints.admin import checkin, checkpoints, devices, doors, emails, events, frame, home, registration
+from eventapp.blueprints.admin import (
+    adding,
+    audit,
+    cells,
+    changing,
+    checkin,
+    checkpoints,
+    details,
+    devices,
+    doors,
+    emails,
+    events,
+    frame,
+    home,
+    palette,
+    registration,
+    registrations,
+    views,
+)
 
 MODULES = (
+    registrations,
+    cells,
+    views,
     registration,
+    details,
+    changing,
     home,
     events,
     emails,
+    palette,
+    audit,
     doors,
     checkin,
     checkpoints,
     devices,
+    adding,
 )
 
 bp = Blueprint("admin", __name__, url_prefix="/<org>/admin")
