@@ -105,8 +105,10 @@ def requires(permission: str, json: bool = False):
 
 
 def member_of(user, org) -> Member | None:
-    """Read again on each request: a role taken away is gone at once."""
-    row = db.session.get(Membership, (org.id, user.id))
+    """Read again on each request: a role taken away is gone at once. Whoever signed in brings it along."""
+    row = user.membership
+    if row is None or (row.org_id, row.user_id) != (org.id, user.id):
+        row = db.session.get(Membership, (org.id, user.id))
     if row is None:
         return None
     granted = frozenset(GRANTS[grant] for grant in row.grants if grant in GRANTS)

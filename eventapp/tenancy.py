@@ -47,7 +47,7 @@ class Lookup:
     """The directory, remembered for a second per process: it is asked by every request."""
 
     def __init__(self):
-        self.seen: dict[tuple, tuple[float, Org | None]] = {}
+        self.seen: dict[tuple, tuple[float, object]] = {}
 
     def by_slug(self, slug: str) -> Org | None:
         return self._get(("slug", slug), Directory.slug == slug) if SLUG.match(slug) else None
@@ -60,16 +60,23 @@ class Lookup:
         return self._get(("domain", host), Directory.org_id.in_(active))
 
     def _get(self, key, condition) -> Org | None:
+        def find():
+            found = db.session.scalar(select(Directory).where(condition))
+            return Org(found.org_id, found.slug, found.name, found.status, found.locale) if found else None
+
+        return self.remembered(key, find)
+
+    def remembered(self, key: tuple, find):
+        """What `find` finds, for a second."""
         now = time.monotonic()
         known = self.seen.get(key)
         if known and known[0] > now:
             return known[1]
-        found = db.session.scalar(select(Directory).where(condition))
-        org = Org(found.org_id, found.slug, found.name, found.status, found.locale) if found else None
+        found = find()
         if len(self.seen) > 10_000:
             self.seen.clear()
-        self.seen[key] = (now + 1, org)
-        return org
+        self.seen[key] = (now + 1, found)
+        return found
 
 
 lookup = Lookup()

@@ -12,7 +12,7 @@ from eventapp import clock, config, mail
 from eventapp.domain import Refused, passwords
 from eventapp.extensions import db
 from eventapp.languages import _
-from eventapp.models import AccountToken, Order, Participation, SignIn, User
+from eventapp.models import AccountToken, Membership, Order, Participation, SignIn, User
 from eventapp.models.account import normal_email
 from eventapp.outbox import later
 from eventapp.tenancy import each_organization
@@ -100,15 +100,18 @@ def sign_in(user: User, *, host: str, address: str, user_agent: str) -> SignIn:
     return made
 
 
-def signed_in(secret: str, host: str) -> User | None:
-    """Whoever this secret signs in on this host at this moment: one statement, asked on every request."""
+def signed_in(secret: str, host: str, org_id: int | None = None) -> User | None:
+    """Whoever this secret signs in on this host at this moment, with what they are in this organisation: one statement, asked
+    on every request."""
     now = clock.now()
-    found = db.session.scalar(
-        select(SignIn).join(SignIn.user).options(contains_eager(SignIn.user))
+    row = db.session.execute(
+        select(SignIn, Membership).join(SignIn.user).options(contains_eager(SignIn.user))
+        .outerjoin(Membership, and_(Membership.user_id == SignIn.user_id, Membership.org_id == (org_id or NOBODY)))
         .where(SignIn.token_hash == digest(secret), SignIn.host == host, SignIn.expires_at > now,
-               User.disabled_at.is_(None)))
-    if found is None:
+               User.disabled_at.is_(None))).one_or_none()
+    if row is None:
         return None
+    found, found.user.membership = row
     if found.seen_at < now - SEEN:
         db.session.execute(update(SignIn).where(SignIn.id == found.id).values(seen_at=now)
                            .execution_options(synchronize_session=False))

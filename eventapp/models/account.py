@@ -28,6 +28,8 @@ class User(UserMixin, Base):
 
     sign_in = None
     """The sign-in this request came with."""
+    membership = None
+    """What they are in the organisation it asks of."""
 
     def get_id(self):
         return self.sign_in.secret

@@ -52,14 +52,17 @@ class Visitor:
     def post(self, path: str, fields, name: str = "") -> Answer:
         return self.request("POST", path, urlencode(fields, doseq=True).encode(), name)
 
-    def request(self, method: str, path: str, body: bytes, name: str) -> Answer:
+    def post_json(self, path: str, value, token: str, name: str = "") -> Answer:
+        self.headers["X-CSRFToken"] = token
+        return self.request("POST", path, json.dumps(value).encode(), name, "application/json")
+
+    def request(self, method: str, path: str, body: bytes, name: str, kind: str = "application/x-www-form-urlencoded") -> Answer:
         lines = [f"{method} {path} HTTP/1.1", f"Host: localhost:{self.port}", "User-Agent: bench", "Accept: text/html",
                  "Accept-Language: ko-KR,ko;q=0.9", *(f"{name}: {value}" for name, value in self.headers.items())]
         if self.cookies:
             lines.append("Cookie: " + "; ".join(f"{key}={value}" for key, value in self.cookies.items()))
         if method == "POST":
-            lines += [f"Origin: http://localhost:{self.port}", "Content-Type: application/x-www-form-urlencoded",
-                      f"Content-Length: {len(body)}"]
+            lines += [f"Origin: http://localhost:{self.port}", f"Content-Type: {kind}", f"Content-Length: {len(body)}"]
         began = time.perf_counter()
         answer = self._exchange("\r\n".join([*lines, "", ""]).encode() + body, began)
         self.took.setdefault(name or path, []).append(answer.seconds)

@@ -19,8 +19,9 @@ from eventapp.domain.arrivals import in_words
 from eventapp.domain.checking_in import Seen, Verdict
 from eventapp.extensions import db
 from eventapp.languages import _, localized, ngettext, time_of_day, when
-from eventapp.models import CheckIn, Checkpoint
+from eventapp.models import CheckIn, Checkpoint, Event
 from eventapp.permissions import requires
+from eventapp.tenancy import lookup
 from eventapp.tickets import codes
 from eventapp.web.headers import allow_camera
 from eventapp.web.pages import done, is_htmx, page
@@ -36,8 +37,12 @@ COUNTED = 2.0
 @bp.route("", methods=["GET", "POST"])
 @requires("registrations.check_in")
 def show(event):
-    event = g.member.event(event)
-    found = checking_in.checkpoints(event)
+    if request.method == "POST":
+        event, every = doors_of(event)
+        found = [each for each in every if not each.closed]
+    else:
+        event = g.member.event(event)
+        found = checking_in.checkpoints(event)
     checkpoint, verdict = chosen(found), None
     if request.method == "POST":
         if checkpoint is None:
@@ -48,6 +53,22 @@ def show(event):
                 programs=in_words(verdict.person.items) if verdict and verdict.person else "", query=request.args.get("q", ""),
                 found=[] if verdict else arrivals.search(event, request.args.get("q", "")), in_words=in_words, nonce=Seen().nonce,
                 last=None if verdict else arrivals.last_entry(event, g.member.actor), counts=counts_for(event, found, verdict))
+
+
+def doors_of(slug: str) -> tuple[Event, list[Checkpoint]]:
+    """The event and its checkpoints, as they were at most a second ago: they are the same for every scan."""
+    def find():
+        event = g.member.event(slug)
+        every = list(db.session.scalars(select(Checkpoint).where(Checkpoint.event_id == event.id)
+                                        .order_by(Checkpoint.position, Checkpoint.id)))
+        for each in (event, *every):
+            db.session.expunge(each)  # other requests read them too
+        return event, every
+
+    event, every = lookup.remembered(("doors", g.org.id, slug), find)
+    if not g.member.sees(event):
+        abort(404)
+    return event, every
 
 
 def chosen(found: list[Checkpoint]) -> Checkpoint | None:
@@ -126,11 +147,11 @@ def packed(answer: dict) -> Response:
 @bp.post("/scans")
 @requires("registrations.check_in", json=True)
 def scans(event):
-    event = g.member.event(event)
+    event, every = doors_of(event)
     sent = (request.get_json() or {}).get("scans") if isinstance(request.get_json(), dict) else None
     if not isinstance(sent, list) or len(sent) > MOST_SCANS:
         abort(422)
-    places = {each.id: each for each in db.session.scalars(select(Checkpoint).where(Checkpoint.event_id == event.id))}
+    places = {each.id: each for each in every}
     # Two doors that upload the same tickets take the rows in the same order.
     verdicts = {number: scanned(event, places, sent[number]) for number in sorted(range(len(sent)), key=lambda number: in_order(sent[number]))}
     return {"now": clock.now().isoformat(), "results": [verdicts[number] for number in range(len(sent))]}

@@ -20,7 +20,7 @@ login.session_protection = None  # sign-ins are rows bound to a host; a phone th
 
 @login.user_loader
 def load(secret):
-    user = accounts.signed_in(secret, host_name(request.host))
+    user = accounts.signed_in(secret, host_name(request.host), g.org.id if g.get("org") else None)
     g.user_id = user and user.id  # for the logs, which must not ask the database when it is away
     return user
 
