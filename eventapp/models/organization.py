@@ -72,6 +72,11 @@ class Organization(Base):
     directory = relationship(Directory, lazy="joined")
 
     @property
+    def id(self) -> int:
+        """As the audit log names it."""
+        return self.org_id
+
+    @property
     def slug(self) -> str:
         return self.directory.slug
 

@@ -11,6 +11,7 @@ from eventapp.languages import NAMES, _, _l, current_locale, set_locale
 from eventapp.permissions import ACCOUNT, requires
 from eventapp.web import forms, limits
 from eventapp.web.pages import done
+from eventapp.web.urls import next_url
 
 bp = Blueprint("home", __name__)
 
@@ -42,7 +43,7 @@ def language():
         return home(languages=form)
     current_user.locale = g.locale = form.language.data
     set_locale(current_user.locale)
-    return done(_("Saved."), url_for(".show"))
+    return done(_("Saved."), next_url(url_for(".show")))
 
 
 @bp.post("/claim")

@@ -7,6 +7,7 @@ from sqlalchemy import func
 from eventapp import clock
 from eventapp.blueprints.admin.events import named
 from eventapp.blueprints.admin.frame import address, sections
+from eventapp.domain import listing
 from eventapp.extensions import db
 from eventapp.languages import _, localized
 from eventapp.models import Event, Registration
@@ -44,17 +45,9 @@ def people(text: str) -> list[Hit]:
     columns = (Registration.name, Registration.number, Registration.status, Event.title)
     mine = g.member.registrations().join(Event, Event.id == Registration.event_id).with_only_columns(*columns)
     found = db.session.execute(mine.where(Registration.number == text.upper())).all() if "-" in text else []
-    found = found or db.session.execute(mine.where(*(Registration.search.contains(word, autoescape=True) for word in words(text)))
-                                        .order_by(Registration.id.desc()).limit(PEOPLE)).all()
+    found = found or db.session.execute(mine.where(listing.by_text(text)).order_by(Registration.id.desc()).limit(PEOPLE)).all()
     return [Hit("user", name, address("admin.registration.show", number=number), f"{number} · {localized(title)}", status)
             for name, number, status, title in found]
-
-
-def words(text: str) -> list[str]:
-    """Each has to be somewhere. Korean phone numbers are stored as +8210…, and typed as 010-…"""
-    if text.replace("-", "").replace(" ", "").isdecimal() and len(text) > 3:
-        return [text.replace("-", "").replace(" ", "").removeprefix("0")]
-    return text.lower().split()[:5]
 
 
 def events(text: str) -> list[Hit]:
