@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import func, literal_column, select, update
+from sqlalchemy import bindparam, func, literal_column, select, update
 from sqlalchemy.dialects.postgresql import aggregate_order_by, insert
 from sqlalchemy.exc import IntegrityError
 
@@ -166,20 +166,27 @@ ITEMS = (select(func.coalesce(func.jsonb_agg(aggregate_order_by(func.jsonb_build
          .join(Program, Program.id == LineItem.program_id).where(LineItem.registration_id == Registration.id).scalar_subquery())
 
 
+def _listed(query, *columns, order=None):
+    """Rows as a JSON list, of a subquery that belongs to one registration."""
+    rows = func.jsonb_build_object(*(part for column in columns for part in (column.key, column)))
+    rows = func.jsonb_agg(aggregate_order_by(rows, order))
+    return select(func.coalesce(rows, literal_column("'[]'::jsonb"))).where(*query).scalar_subquery()
+
+
+THERE = (CheckIn.registration_id == Registration.id, CheckIn.checkpoint_id == bindparam("checkpoint_id"), CheckIn.period == bindparam("period"),
+         *STANDING)
+LOOK = (  # composed once: it is asked at every scan
+    select(Registration.id, Registration.number, Registration.name, Registration.status, Registration.flag, Registration.ticket_version,
+           ITEMS.label("items"), _listed(THERE, CheckIn.id, CheckIn.ordinal, CheckIn.at, CheckIn.gate, order=CheckIn.at).label("entries"),
+           select(func.jsonb_build_object("id", CheckIn.id, "registration_id", CheckIn.registration_id, "checkpoint_id", CheckIn.checkpoint_id,
+                                          "result", CheckIn.result)).where(CheckIn.nonce == bindparam("nonce")).scalar_subquery().label("answered"))
+    .where(Registration.id == bindparam("registration_id"), Registration.event_id == bindparam("event_id")))
+
+
 def look(event_id: int, registration_id: int, checkpoint_id: int, period: str, nonce: str):
     """Everything a verdict needs of one registration of the event, in one statement."""
-    entries = (select(func.coalesce(func.jsonb_agg(aggregate_order_by(func.jsonb_build_object(
-                   "id", CheckIn.id, "ordinal", CheckIn.ordinal, "at", CheckIn.at, "gate", CheckIn.gate), CheckIn.at)),
-                   literal_column("'[]'::jsonb")))
-               .where(CheckIn.registration_id == Registration.id, CheckIn.checkpoint_id == checkpoint_id, CheckIn.period == period, *STANDING)
-               .scalar_subquery())
-    answered = (select(func.jsonb_build_object("id", CheckIn.id, "registration_id", CheckIn.registration_id,
-                                               "checkpoint_id", CheckIn.checkpoint_id, "result", CheckIn.result))
-                .where(CheckIn.nonce == nonce).scalar_subquery())
-    return db.session.execute(
-        select(Registration.id, Registration.number, Registration.name, Registration.status, Registration.flag, Registration.ticket_version,
-               ITEMS.label("items"), entries.label("entries"), answered.label("answered"))
-        .where(Registration.id == registration_id, Registration.event_id == event_id)).one_or_none()
+    return db.session.execute(LOOK, {"event_id": event_id, "registration_id": registration_id, "checkpoint_id": checkpoint_id,
+                                     "period": period, "nonce": nonce}).one_or_none()
 
 
 def write(checkpoint, registration_id, by, gate, seen: Seen, *, at, period, ordinal, result, now) -> int | None:
@@ -201,12 +208,11 @@ def enter(registrations, checkpoint: Checkpoint, *, by: audit.Actor, at: datetim
     now = clock.now()
     event, at = db.session.get(Event, checkpoint.event_id), at or now
     period, tally, nonce = period_of(checkpoint, event, at), Tally(), secrets.token_urlsafe(12)
-    taken = (select(func.coalesce(func.jsonb_agg(func.jsonb_build_object("ordinal", CheckIn.ordinal)), literal_column("'[]'::jsonb")))
-             .where(CheckIn.registration_id == Registration.id, CheckIn.checkpoint_id == checkpoint.id, CheckIn.period == period, *STANDING)
-             .scalar_subquery())
     people = db.session.execute(
-        select(Registration.id, Registration.status, Registration.ticket_version, ITEMS.label("items"), taken.label("entries"))
-        .where(Registration.id.in_([one.id for one in registrations]), Registration.event_id == event.id).order_by(Registration.id)).all()
+        select(Registration.id, Registration.status, Registration.ticket_version, ITEMS.label("items"),
+               _listed(THERE, CheckIn.ordinal, order=CheckIn.ordinal).label("entries"))
+        .where(Registration.id.in_([one.id for one in registrations]), Registration.event_id == event.id).order_by(Registration.id),
+        {"checkpoint_id": checkpoint.id, "period": period}).all()
     tally.refused = dict.fromkeys((one.id for one in registrations), "wrong_event")
     rows = []
     for person in people:
