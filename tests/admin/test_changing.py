@@ -8,8 +8,7 @@ from eventapp import checks, clock
 from eventapp.domain import ledger, ticketing
 from eventapp.extensions import db, platform
 from eventapp.models import Membership, Quota, Registration
-from tests.gateway import gateway, shared_gateway  # noqa: F401
-from tests.shop import guards_off, id_of, shop  # noqa: F401
+from tests.shop import id_of
 
 
 @pytest.fixture

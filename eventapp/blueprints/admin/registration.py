@@ -36,8 +36,7 @@ def everything(row: Registration) -> dict:
     all_letters = "letters" in request.args
     letters = showing.letters(row, 500 if all_letters else LETTERS + 1)
     number = max(1, min(request.args.get("history", 1, type=int) or 1, 1000))
-    lines = showing.history(row, LINES + 1, (number - 1) * LINES,
-                            showing.labels_of(form) if can("registrations.edit") else None)
+    lines = showing.history(row, LINES + 1, (number - 1) * LINES, personal=can("registrations.edit"))
     return values | {
         "mates": showing.mates(row), "form_answers": showing.answers(form.fields, row.answers),
         "order_answers": showing.answers(form.fields, order.answers), "sizes": showing.sizes(showing.upload_ids(row, order)),

@@ -214,60 +214,15 @@ def check_ins(registration: Registration) -> list[Passed]:
 
 # -- history -----------------------------------------------------------------------------------------
 
-@dataclass(frozen=True, slots=True)
-class Happened:
-    """One line of the history. `changes`: (what, before, after), for those who may see it."""
-
-    at: datetime
-    who: str
-    sentence: str
-    changes: list[tuple[str, str, str]]
-
-
-def history(registration: Registration, most: int, skip: int = 0, labels: dict[str, str] | None = None) -> list[Happened]:
-    """Newest first, of the registration, its order, the order's payments and its check-ins. Personal values only with `labels`,
-    the names of what may have been changed."""
+def history(registration: Registration, most: int, skip: int = 0, personal: bool = False) -> list[auditing.Line]:
+    """Newest first, of the registration, its order, the order's payments and its check-ins."""
     objects = [("registration", [registration.id]), ("order", [registration.order_id]),
                ("payment", select(Payment.id).where(Payment.order_id == registration.order_id)),
                ("checkin", select(CheckIn.id).where(CheckIn.registration_id == registration.id))]
     of_it = or_(*(and_(AuditLog.object_kind == kind, AuditLog.object_id.in_(ids)) for kind, ids in objects))
-    query = (select(AuditLog, AuditValues.before, AuditValues.after).where(of_it).order_by(AuditLog.id.desc())
-             .outerjoin(AuditValues, AuditValues.audit_id == AuditLog.id).limit(most).offset(skip))
-    rows = db.session.execute(query).all()
-    names = people(entry for entry, _before, _after in rows)
-    return [Happened(entry.created_at, who(entry, names), auditing.sentence(entry),
-                     [] if labels is None else changes(before or {}, after or {}, labels)) for entry, before, after in rows]
-
-
-def labels_of(form: FormVersion) -> dict[str, str]:
-    """Names of what an audit line may say was changed."""
-    known = {"name": _("Name"), "email": _("Email"), "phone": _("Phone"), "note": _("Note"), "flag": _("Flag at the door"),
-             "tags": _("Tags"), "reason": _("Reason"), "to": _("To")}
-    return known | {f"answer-{field['key']}": localized(field["label"]) for field in form.fields}
-
-
-def changes(before, after, labels: dict[str, str]) -> list[tuple[str, str, str]]:
-    if not isinstance(before, dict) or not isinstance(after, dict):
-        return []
-    return [(labels.get(key, key), words(before.get(key)), words(after.get(key)))
-            for key in {**before, **after} if before.get(key) != after.get(key)]
-
-
-def words(value) -> str:
-    if isinstance(value, dict):
-        return value.get("name", "")
-    return ", ".join(map(str, value)) if isinstance(value, list) else "" if value is None else str(value)
-
-
-def people(entries) -> dict[int, str]:
-    """Names of the users among the actors."""
-    ids = {entry.actor_id for entry in entries if entry.actor_kind == "user" and entry.actor_id}
-    return dict(db.session.execute(select(User.id, User.name).where(User.id.in_(ids))).all()) if ids else {}
-
-
-def who(entry: AuditLog, names: dict[int, str]) -> str:
-    kinds = {"buyer": _("Buyer"), "system": _("System"), "gateway": _("Payment company"), "device": _("Door")}
-    return kinds.get(entry.actor_kind) or names.get(entry.actor_id) or _("Somebody who has left")
+    query = (select(AuditLog, AuditValues).outerjoin(AuditValues, AuditValues.audit_id == AuditLog.id).where(of_it)
+             .order_by(AuditLog.id.desc()).limit(most).offset(skip))
+    return auditing.lines((entry, values if personal else None) for entry, values in db.session.execute(query))
 
 
 # -- what can be done --------------------------------------------------------------------------------
