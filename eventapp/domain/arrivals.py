@@ -150,11 +150,12 @@ def snapshot(event: Event, cursor: str | None) -> dict:
     entries = _entries(event, CheckIn.created_at > since if since else True, *STANDING)
     undone = _entries(event, CheckIn.undone_at > since, CheckIn.result == literal_column("'ok'")) if since else []
     return {
-        "event": {"slug": event.slug, "title": localized(event.title), "timezone": event.timezone, "id": event.id, "org_id": event.org_id},
+        "event": {"slug": event.slug, "title": localized(event.title), "timezone": event.timezone, "id": event.id, "org_id": event.org_id,
+                  "ends_at": event.ends_at.isoformat()},
         "key": base64.b64encode(event.ticket_public_key or b"").decode(), "now": now.isoformat(), "cursor": now.isoformat(),
         "checkpoints": [_checkpoint(each) for each in checkpoints(event)], "people": _people(event, since),
-        "entries": [[*row[:3], row.at.isoformat(), row.gate] for row in entries],
-        "undone": [[*row[:3], row.at.isoformat()] for row in undone], "whole": since is None}
+        "entries": [[row.registration_id, row.checkpoint_id, row.period, row.at.isoformat(), row.gate, row.id] for row in entries],
+        "undone": [row.id for row in undone], "whole": since is None}
 
 
 def _read_cursor(cursor: str | None, now: datetime) -> datetime | None:
@@ -196,6 +197,6 @@ def _people(event: Event, since: datetime | None) -> list[dict]:
 
 def _entries(event: Event, *conditions) -> list:
     return db.session.execute(
-        select(CheckIn.registration_id, CheckIn.checkpoint_id, CheckIn.period, CheckIn.at, CheckIn.gate)
+        select(CheckIn.registration_id, CheckIn.checkpoint_id, CheckIn.period, CheckIn.at, CheckIn.gate, CheckIn.id)
         .where(CheckIn.checkpoint_id.in_(select(Checkpoint.id).where(Checkpoint.event_id == event.id)), *conditions)
         .order_by(CheckIn.at)).all()

@@ -23,6 +23,7 @@ from eventapp.models import CheckIn, Checkpoint, Event
 from eventapp.permissions import requires
 from eventapp.tenancy import lookup
 from eventapp.tickets import codes
+from eventapp.web.forms import clean
 from eventapp.web.headers import allow_camera
 from eventapp.web.pages import done, is_htmx, page
 
@@ -47,7 +48,7 @@ def show(event):
     if request.method == "POST":
         if checkpoint is None:
             raise Refused(_("No checkpoint is open. Somebody of the organisation can open one."), "at")
-        verdict = checking_in.scan(event, checkpoint, seen_in_form(), by=g.member.actor, gate=g.member.gate)
+        verdict = checking_in.scan(event, checkpoint, seen_in_form(), by=g.member.actor, gate=gate_of(request.form))
     allow_camera()
     return page("admin/checkin/door.html", event=event, options=[(each.code, localized(each.name)) for each in found], checkpoint=checkpoint, verdict=verdict, words=verdict and words(verdict, event),
                 programs=in_words(verdict.person.items) if verdict and verdict.person else "", query=request.args.get("q", ""),
@@ -84,6 +85,11 @@ def seen_in_form() -> Seen:
     registration_id = g.member.registration(number).id if number else None
     fresh = {"nonce": nonce} if NONCE.fullmatch(nonce) else {}
     return Seen(code=request.form.get("code", ""), registration_id=registration_id, **fresh)
+
+
+def gate_of(sent) -> str:
+    """What somebody has called this gate, otherwise the device's name or the person's."""
+    return clean(str(sent.get("gate") or ""))[:60] or g.member.gate
 
 
 _counted: dict[int, tuple[float, list]] = {}
@@ -171,7 +177,7 @@ def scanned(event, places: dict, raw) -> dict:
         return as_json(Verdict(nonce[:64], "invalid", "checkpoint" if checkpoint is None else "nonce"))
     seen = Seen(code=str(raw.get("code") or ""), registration_id=whole(raw.get("registration")), version=whole(raw.get("version")), nonce=nonce,
                 at=moment_of(raw.get("at")), offline=raw.get("offline") is True, let_in=raw.get("let_in") is True)
-    return as_json(checking_in.scan(event, checkpoint, seen, by=g.member.actor, gate=g.member.gate))
+    return as_json(checking_in.scan(event, checkpoint, seen, by=g.member.actor, gate=gate_of(raw)))
 
 
 def whole(value) -> int | None:
