@@ -12,6 +12,7 @@ from eventapp.domain import (
     calling,
     deciding,
     housekeeping,
+    importing,
     noticing,
     paying,
     resending,
@@ -80,8 +81,9 @@ def purge():
 
 @job
 def sweep_uploads():
-    """Files of forms that were never sent."""
+    """Files of forms that were never sent, and tables that were brought in long ago."""
     in_each_organization(uploading.sweep)
+    in_each_organization(importing.forget)
 
 
 # -- money -----------------------------------------------------------------------------------------
@@ -205,6 +207,16 @@ def bulk_run(bulk_operation_id):
 @job
 def bulk_undo(bulk_operation_id):
     bulk.run_undo(bulk_operation_id)
+
+
+@job
+def import_run(bulk_operation_id):
+    importing.run(bulk_operation_id)
+
+
+@job
+def import_undo(bulk_operation_id):
+    importing.run_undo(bulk_operation_id)
 
 
 # -- files ---------------------------------------------------------------------------------------

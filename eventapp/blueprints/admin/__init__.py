@@ -15,6 +15,7 @@ from eventapp.blueprints.admin import (
     events,
     frame,
     home,
+    imports,
     palette,
     registration,
     registrations,
@@ -38,6 +39,7 @@ MODULES = (
     checkpoints,
     devices,
     adding,
+    imports,
 )
 
 bp = Blueprint("admin", __name__, url_prefix="/<org>/admin")
