@@ -228,8 +228,9 @@ def _subjects(entries, session) -> dict[tuple[str, int], Subject]:
 
 
 def _registrations(ids, session):
-    rows = session.execute(select(Registration.id, Registration.number, Registration.name).where(Registration.id.in_(ids)))
-    return [(id_, Subject(f"{number} {name}", number=number)) for id_, number, name in rows]
+    rows = session.execute(select(Registration.id, Registration.number, Registration.name, Event.currency)
+                           .join(Event, Event.id == Registration.event_id).where(Registration.id.in_(ids)))
+    return [(id_, Subject(f"{number} {name}", number=number, currency=currency)) for id_, number, name, currency in rows]
 
 
 def _orders(ids, session):
@@ -322,7 +323,7 @@ def changes(entry: AuditLog, values: AuditValues | None, currency: str = "") -> 
     made = []
     for before, after in pairs:
         before, after = _flat(before), _flat(after)
-        for key in list(dict.fromkeys([*before, *after])):
+        for key in [key for key in dict.fromkeys([*before, *after]) if key != "field"]:  # it is named by the values beside it
             old, new = before.get(key), after.get(key)
             if old != new or (key in before) != (key in after):
                 made.append(Change(_label(key), _word(key, old, currency), _word(key, new, currency)))

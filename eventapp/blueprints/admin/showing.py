@@ -9,7 +9,7 @@ from sqlalchemy.orm import defer
 
 from eventapp.domain import auditing, uploading
 from eventapp.extensions import db
-from eventapp.languages import _, _l, localized
+from eventapp.languages import _, _l, current_locale, localized
 from eventapp.models import (
     AuditLog,
     AuditValues,
@@ -28,6 +28,7 @@ from eventapp.models import (
     Upload,
     User,
 )
+from eventapp.payments.banks import BANKS
 from eventapp.permissions import can
 
 LIVE = (Status.PENDING_APPROVAL, Status.PENDING_PAYMENT, Status.CONFIRMED)
@@ -137,6 +138,12 @@ class Paid:
         return PAYMENT_WORDS[self.payment.status]
 
     @property
+    def bank(self) -> str:
+        code = self.payment.virtual_account["bank"]
+        bank = BANKS.get(code)
+        return (bank.korean if current_locale() == "ko" else bank.english) if bank else code
+
+    @property
     def problem(self) -> str:
         problem = self.payment.problem
         return str(PROBLEMS.get(problem["kind"], PROBLEMS["differs"])) if problem else ""
@@ -144,7 +151,7 @@ class Paid:
 
 PAYMENT_WORDS = {
     "created": (_l("Begun"), "neutral"), "pending": (_l("Begun"), "neutral"), "authorized": (_l("Being confirmed"), "info"),
-    "awaiting_deposit": (_l("Deposit awaited"), "warning"), "paid": (_l("Paid"), "success"),
+    "awaiting_deposit": (_l("Deposit awaited"), "warning"), "paid": (_l("Payment complete"), "success"),
     "partially_refunded": (_l("Partly given back"), "info"), "refund_pending": (_l("Being given back"), "warning"),
     "refunded": (_l("Given back"), "neutral"), "voided": (_l("No longer needed"), "neutral"), "failed": (_l("Failed"), "danger"),
     "expired": (_l("Expired"), "neutral")}
