@@ -18,7 +18,7 @@ from eventapp.extensions import db
 from eventapp.languages import _, _l, current_locale, localized
 from eventapp.models import Checkpoint, Event, Program, Registration, Status
 from eventapp.permissions import can, requires
-from eventapp.web.pages import page, target
+from eventapp.web.pages import is_htmx, page, target
 from eventapp.web.templating import phone
 
 bp = Blueprint("registrations", __name__)
@@ -41,7 +41,10 @@ def index(event=None):
     desk = Desk(g.member.event(event) if event else None, request.args)
     opened = desk.opened()
     values = registration.panel(opened) if opened else {"panel": None}
-    return page("admin/registrations/index.html", desk=desk, panel_links=desk.links_around(opened) if opened else {}, **values)
+    answer = page("admin/registrations/index.html", desk=desk, panel_links=desk.links_around(opened) if opened else {}, **values)
+    if is_htmx() and "" in request.args.values():
+        answer.headers["HX-Push-Url"] = desk.here  # a form sends its empty fields too
+    return answer
 
 
 @dataclass(frozen=True)
