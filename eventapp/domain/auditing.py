@@ -22,6 +22,7 @@ from eventapp.models import (
     Checkpoint,
     DoorDevice,
     Event,
+    ImportFile,
     Order,
     Payment,
     Registration,
@@ -45,6 +46,8 @@ SENTENCES = {
     "registration.tagged": _l("Tag added"),
     "registration.untagged": _l("Tag taken away"),
     "registration.written_to": _l("Written to"),
+    "registration.import_undone": _l("Import taken back"),
+    "import.uploaded": _l("Table uploaded for import"),
     "registrations.exported": _l("Registrations exported"),
     "payment.paid": _l("Payment received"),
     "payment.failed": _l("Payment failed"),
@@ -74,13 +77,13 @@ SENTENCES = {
 """What each action says. `tests/admin/test_audit.py` finds an action that has no sentence."""
 GROUPS = {
     "registration": _l("Registrations"), "order": _l("Orders"), "payment": _l("Payments"), "email": _l("Emails"), "check_in": _l("Check-in"),
-    "checkpoint": _l("Checkpoints"), "device": _l("Door devices"), "operation": _l("Operations"), "registrations": _l("Exports"),
+    "checkpoint": _l("Checkpoints"), "device": _l("Door devices"), "operation": _l("Operations"), "import": _l("Imports"), "registrations": _l("Exports"),
     "audit_log": _l("Audit log"), "gateway_account": _l("Gateway accounts"),
 }
 """The first words of the actions, in the order in which they are offered."""
 KINDS = {
     "registration": _l("Registration"), "order": _l("Order"), "payment": _l("Payment"), "checkin": _l("Check-in"), "event": _l("Event"),
-    "checkpoint": _l("Checkpoint"), "doordevice": _l("Door device"), "bulkoperation": _l("Operation"),
+    "checkpoint": _l("Checkpoint"), "doordevice": _l("Door device"), "bulkoperation": _l("Operation"), "importfile": _l("Table for import"),
     "gatewayaccount": _l("Gateway account"), "organization": _l("Organisation"),
 }
 """What a line can be about: `object_kind`."""
@@ -148,7 +151,8 @@ def _about(events: list[int]):
     belonging = {"registration": of(Registration.id, Registration), "order": orders, "event": events, "checkpoint": points,
                  "payment": select(Payment.id).where(Payment.order_id.in_(orders)),
                  "checkin": select(CheckIn.id).where(CheckIn.checkpoint_id.in_(points)),
-                 "doordevice": of(DoorDevice.id, DoorDevice), "bulkoperation": of(BulkOperation.id, BulkOperation)}
+                 "doordevice": of(DoorDevice.id, DoorDevice), "bulkoperation": of(BulkOperation.id, BulkOperation),
+                 "importfile": of(ImportFile.id, ImportFile)}
     return _objects(belonging)
 
 
@@ -276,13 +280,19 @@ def _devices(ids, session):
     return [(id_, Subject(f"{name} · {localized(title)}", event=slug)) for id_, name, title, slug in rows]
 
 
+def _imports(ids, session):
+    rows = session.execute(select(ImportFile.id, ImportFile.name, Event.title, Event.slug).join(Event, Event.id == ImportFile.event_id)
+                           .where(ImportFile.id.in_(ids)))
+    return [(id_, Subject(f"{name} · {localized(title)}", event=slug)) for id_, name, title, slug in rows]
+
+
 def _operations(ids, session):
     return [(id_, Subject(_("Operation %(number)s", number=id_), operation=id_))
             for id_ in session.scalars(select(BulkOperation.id).where(BulkOperation.id.in_(ids)))]
 
 
 SUBJECTS = {"registration": _registrations, "order": _orders, "payment": _payments, "checkin": _check_ins, "event": _events,
-            "checkpoint": _points, "doordevice": _devices, "bulkoperation": _operations}
+            "checkpoint": _points, "doordevice": _devices, "bulkoperation": _operations, "importfile": _imports}
 
 
 def _actors(entries, session):

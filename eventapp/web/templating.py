@@ -9,6 +9,7 @@ from markupsafe import Markup
 from eventapp import languages, money
 from eventapp.permissions import can
 from eventapp.web.ui import Ui
+from eventapp.web.urls import here
 
 RICH = {"p", "br", "strong", "em", "del", "h2", "h3", "h4", "ul", "ol", "li", "blockquote", "a", "code", "pre", "hr",
         "table", "thead", "tbody", "tr", "th", "td"}
@@ -18,10 +19,11 @@ def init_app(app):
     environment = app.jinja_env
     environment.add_extension("jinja2.ext.i18n")
     environment.install_gettext_callables(*languages.for_templates(), newstyle=True)
-    environment.globals.update(ui=Ui(environment), can=can, locales=languages.NAMES, oob="")
+    environment.globals.update(ui=Ui(environment), can=can, locales=languages.NAMES, oob="", here=here)
     environment.filters.update(
         money=lambda amount, currency: money.money_text(amount, currency, languages.current_locale()),
         localized=languages.localized, when=languages.when, day=languages.day, time_of_day=languages.time_of_day,
+        number=languages.number, to_the_second=languages.to_the_second,
         zone_name=languages.zone_name, markdown=markdown, phone=phone, isotime=lambda moment: moment.isoformat())
     environment.trim_blocks = environment.lstrip_blocks = True
 

@@ -26,6 +26,11 @@ def login_url() -> str:
     return url_for("auth.login", next=outside(wanted) if is_local(wanted) else None)
 
 
+def here() -> str:
+    """The address of this page as the visitor's address bar has it; of what a form has answered, the page it belongs to."""
+    return outside(request.full_path.rstrip("?") if request.method == "GET" else request.path)
+
+
 def outside(path: str) -> str:
     """The path as the visitor's address bar has it."""
     from eventapp.tenancy import shorten
