@@ -69,7 +69,8 @@ WORDS = {
     "flag": ("flag", "flag at the door", "입장 시 표시", "표시"),
     "language": ("language", "locale", "언어"),
 }
-YES, NO = ("x", "o", "v", "y", "yes", "true", "예", "네", "참가"), ("-", "n", "no", "false", "아니요", "아니오", "불참")
+YES, NO = ("o", "v", "y", "yes", "true", "예", "네", "참가"), ("-", "n", "no", "false", "아니요", "아니오", "불참")
+"""Of a program. An x is neither: it means yes in the West and no in Korea."""
 LANGUAGES = {"ko": "ko", "korean": "ko", "한국어": "ko", "kr": "ko", "en": "en", "english": "en", "영어": "en"}
 
 
