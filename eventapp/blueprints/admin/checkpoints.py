@@ -21,10 +21,10 @@ class CheckpointForm(forms.Form):
     name_ko = forms.line(_l("Name in Korean"), longest=60)
     name_en = forms.line(_l("Name in English"), longest=60)
     code = forms.line(_l("Short name in addresses"), _l("Give it a short name."), longest=40)
-    kind = SelectField(_l("Kind"))
+    kind = SelectField(_l("Kind"), [InputRequired()])
     times = IntegerField(_l("How often may one ticket pass?"), [InputRequired(_l("Enter a number from 1 to 99.")),
                                                                NumberRange(1, 99, _l("Enter a number from 1 to 99."))], default=1)
-    per = RadioField(_l("Counted"), default="event")
+    per = RadioField(_l("Counted"), [InputRequired()], default="event")
     program = SelectField(_l("Only for those who take part in"))
     opens_at = DateTimeLocalField(_l("Opens"), [Optional()], format="%Y-%m-%dT%H:%M")
     closes_at = DateTimeLocalField(_l("Closes"), [Optional()], format="%Y-%m-%dT%H:%M")
