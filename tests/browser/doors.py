@@ -103,7 +103,8 @@ class Gate:
         self.page, self.context, self.device = page, page.context, device
 
     def open(self):
-        self.page.goto(DOOR)
+        if not self.page.url.endswith(DOOR):
+            self.page.goto(DOOR)
         self.page.wait_for_function(f"() => navigator.serviceWorker.controller && {TEXT} === 'Connected'")
         return self
 

@@ -137,7 +137,8 @@ def test_the_verdict_does_not_wait_for_a_server_that_hangs(doors, server, stand)
     assert 900 < first["ms"] < 2500 and second["ms"] < SWIFT  # asked once, then known to be away
     server.stalled.clear()
     gate.sends_all()
-    assert [(row.result, row.offline) for row in doors.rows()] == [("ok", True), ("ok", True)]
+    # The first may have been written when the server woke up, before the door sent it again: it is one entry all the same.
+    assert [(row.result, row.registration_id) for row in doors.rows()] == [("ok", one.id) for one in doors.people[:2]]
 
 
 def test_a_scan_the_server_has_written_before_the_answer_was_lost_is_one_entry(doors, server, stand):

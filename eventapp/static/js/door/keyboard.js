@@ -1,8 +1,8 @@
 // A USB scanner is a keyboard that types a code within a blink and presses Enter. Its codes are taken wherever the focus
 // is; what a person types stays where they typed it.
 
-const SLOWEST = 60; // milliseconds between two keys of a scanner; a person needs twice as long
-const SHORTEST = 40; // letters; a ticket has more than a hundred, nobody types a name of forty that fast
+const SLOWEST = 150; // milliseconds between two keys, for a phone that is busy; nobody types forty letters that fast
+const SHORTEST = 40; // letters; a ticket has more than a hundred
 
 export function listen(onCode) {
   let typed = "", last = 0, before = null;
@@ -13,7 +13,7 @@ export function listen(onCode) {
       if (burst && typed.length >= SHORTEST) {
         event.preventDefault();
         event.stopPropagation();
-        if (before) before.field.value = before.value; // the code leaves no trace in what was being typed
+        if (before) restore(before);
         onCode(typed);
       }
       typed = "";
@@ -27,6 +27,12 @@ export function listen(onCode) {
     }
     typed += letter;
   }, true);
+}
+
+// The code leaves no trace in what was being typed.
+function restore({ field, value }) {
+  field.value = value;
+  field.dispatchEvent(new Event("input", { bubbles: true }));
 }
 
 // By the place on the keyboard: with the Korean layout or Caps Lock on, `key` is something else than what was scanned.

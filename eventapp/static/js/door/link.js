@@ -2,7 +2,7 @@
 
 const VERDICT = 1000; // milliseconds for a verdict; after that the door decides by itself
 const TRANSFER = 15_000;
-const AGAIN = 5_000; // between two looks whether the network is back
+const AGAIN = 5_000; // between two looks whether the network is back, and for each of them
 const REFRESH = 30_000;
 
 export class Link {
@@ -21,6 +21,7 @@ export class Link {
     if (this.lostAt) return;
     this.lostAt = new Date();
     this.onChange();
+    this.wake?.(); // from now on it is looked for more often
   }
 
   found() {
@@ -40,8 +41,9 @@ export class Link {
     }
   }
 
+  // The first is everything and may take its time; the others are small, and serve to look whether anybody answers.
   snapshot(since) {
-    return this.call(`/snapshot${since ? `?since=${encodeURIComponent(since)}` : ""}`);
+    return since ? this.call(`/snapshot?since=${encodeURIComponent(since)}`, null, AGAIN) : this.call("/snapshot");
   }
 
   scans(scans, patience = TRANSFER) {

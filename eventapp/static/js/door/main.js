@@ -100,7 +100,7 @@ class Door {
     const verdict = (await this.ask(scan)) ?? (await this.decide(scan));
     if (this.link.ended) return;
     this.screen.show(verdict, verdict.result === "ok" ? { nonce: scan.nonce, entry: verdict.entry, name: verdict.name } : null);
-    performance.measure("verdict", { start: begun, detail: { offline: scan.offline, result: verdict.result } });
+    performance.measure("verdict", { start: begun, detail: { offline: scan.offline, result: verdict.result, reason: verdict.reason } });
     this.changed();
   }
 
@@ -144,7 +144,7 @@ class Door {
       const snapshot = await this.link.snapshot(this.book.cursor);
       if (snapshot) {
         await this.learn(snapshot);
-        this.keepSoon();
+        await this.keep();
       }
     } catch (error) {
       console.error(error); // a loop that ends would be a door that never hears again
@@ -174,6 +174,7 @@ class Door {
   }
 
   async keep() {
+    clearTimeout(this.keeping);
     this.keeping = null;
     if (!this.link.ended) await this.store.put("book", this.book.kept());
   }
@@ -190,7 +191,7 @@ class Door {
 
   changed() {
     const { lostAt, reachable } = this.link;
-    this.screen.status({ lostAt, waiting: this.queue.length, sending: this.queue.sending, ready: this.book.ready });
+    this.screen.status({ lostAt, waiting: this.queue.length, ready: this.book.ready });
     this.screen.conflicts(this.queue.conflicts);
     const checkpoint = this.settings?.checkpoint();
     if (checkpoint) this.screen.counts(this.book.counts(checkpoint));

@@ -94,5 +94,5 @@ export class Queue {
 }
 
 function conflict(scan, { nonce, result, reason, name, number, first }, person) {
-  return { nonce, result, reason, name: name ?? person?.name ?? "", number: number ?? person?.number ?? "", first, at: scan.at, gate: scan.gate };
+  return { nonce, result, reason, name: name ?? person?.name ?? "", number: number ?? person?.number ?? "", first, at: scan.at, gate: scan.entry.gate };
 }

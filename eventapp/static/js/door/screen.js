@@ -62,9 +62,9 @@ export class Screen {
     $("last").hidden = false;
   }
 
-  status({ lostAt, waiting, sending, ready }) {
+  status({ lostAt, waiting, ready }) {
     const values = { at: lostAt ? time(lostAt) : "", count: number(waiting) };
-    const name = lostAt ? (waiting ? "offline_waiting" : "offline") : sending && waiting ? "sending" : ready ? "online" : "preparing";
+    const name = lostAt ? (waiting ? "offline_waiting" : "offline") : waiting ? "sending" : ready ? "online" : "preparing";
     $("status").dataset.state = lostAt ? "offline" : "online";
     const sentence = say(name, values);
     if ($("status-text").textContent !== sentence) $("status-text").textContent = sentence;

@@ -2,6 +2,7 @@
 import { fill, say } from "./words.js";
 
 const SHOWN = 12;
+const AT_DOORS = new Set(["confirmed", "pending_payment", "pending_approval", "cancelled"]); // who may turn up
 const $ = (id) => document.getElementById(id);
 
 export class Search {
@@ -24,10 +25,10 @@ export class Search {
   }
 
   find(words) {
-    return [...this.book.people.values()].filter((person) => {
-      const text = this.textOf(person);
-      return words.every((word) => text.includes(word));
-    }).sort((one, other) => one.name.localeCompare(other.name));
+    const inAll = (text) => words.every((word) => text.includes(word));
+    // Whose name it is goes before whose number has it somewhere.
+    return [...this.book.people.values()].filter((person) => AT_DOORS.has(person.status) && inAll(this.textOf(person)))
+      .sort((one, other) => inAll(plain(other.name)) - inAll(plain(one.name)) || one.name.localeCompare(other.name, undefined, { numeric: true }));
   }
 
   textOf(person) {

@@ -9,10 +9,14 @@ const TONES = {
 const SHAKES = { yes: [60], no: [180, 80, 180], look: [120, 60, 60] };
 let audio = null;
 
-// Browsers let a page sound only after a touch or a key; called on each, which costs nothing.
+// Browsers let a page sound only after a touch or a key. Called on each; the first one takes a while on some machines, and
+// must not hold up the scanner that is typing.
 export function wakeSound() {
-  audio ??= "AudioContext" in window ? new AudioContext() : null;
-  if (audio?.state === "suspended") audio.resume();
+  if (audio?.state === "running") return;
+  setTimeout(() => {
+    audio ??= "AudioContext" in window ? new AudioContext() : null;
+    if (audio?.state === "suspended") audio.resume();
+  });
 }
 
 export function signal(kind) {
