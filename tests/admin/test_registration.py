@@ -361,3 +361,49 @@ def test_a_crowded_page_asks_no_more_than_a_lonely_one(seoul_owner, world, state
     seoul_owner.get(path(alone))
     assert statements(lambda: seoul_owner.get(path(many[0]))) <= statements(lambda: seoul_owner.get(path(alone))) + 1
     assert statements(lambda: seoul_owner.get(path(many[0]), headers=HTMX)) <= statements(lambda: seoul_owner.get(path(alone), headers=HTMX)) + 1
+
+
+# -- what is done from here --------------------------------------------------------------------------------
+
+def test_the_buttons_are_the_desks_operations_with_this_one_alone(seoul_owner, sign_in, world):
+    number, = placed(world)
+    text = seoul_owner.get(path(number)).text
+    assert re.findall(r'name="action" value="(\w+)"', text) == ["mark_paid", "send_email", "cancel"]
+    assert f'name="ids" value="{number}"' in text
+    received(world, number)
+    assert re.findall(r'name="action" value="(\w+)"', seoul_owner.get(path(number)).text) == ["check_in", "send_email", "cancel"]
+    assert re.findall(r'name="action" value="(\w+)"', sign_in("staff@seoul-ubf.example").get(path(number)).text) == ["check_in"]
+
+
+def test_cancelling_from_here_comes_back_here(seoul_owner, world):
+    number, = placed(world)
+    form = {"ids": number, "action": "cancel", "next": path(number)}
+    look = seoul_owner.post("/seoul-ubf/admin/registrations", form)
+    operation = re.search(r'name="operation" value="(\d+)"', look.text)[1]
+    done = seoul_owner.post("/seoul-ubf/admin/registrations", form | {"operation": operation})
+    assert done.status_code == 303 and f"next={path(number)}" in done.location.replace("%2F", "/")
+    assert row_of(world, number).status == "cancelled"
+    assert re.findall(r'name="action" value="(\w+)"', seoul_owner.get(path(number)).text) == ["send_email"]
+
+
+def test_to_htmx_the_page_draws_itself_anew(seoul_owner, world):
+    number, = placed(world)
+    answer = seoul_owner.get(path(number), headers={"HX-Request": "true", "HX-Target": "div#registration"})
+    assert answer.text.lstrip().startswith('<div id="registration"') and "<html" not in answer.text
+
+
+def test_a_difference_that_came_by_hand_is_marked_once(seoul_owner, sign_in, world):
+    from eventapp.domain import changing, ledger
+
+    number, = placed(world)
+    received(world, number)
+    row = row_of(world, number)
+    changing.change(row, changing.Wanted({"main-conference": 1, "workshop": 1}, was=changing.mark(row)), by=audit.SYSTEM)
+    db.session.commit()
+    assert "Mark ₩30,000 as received" in seoul_owner.get(path(number)).text
+    assert sign_in("staff@seoul-ubf.example").post(path(number, "/received"), {"amount": "30000"}).status_code == 403
+    assert seoul_owner.post(path(number, "/received"), {"amount": "1"}).status_code == 409
+    assert seoul_owner.post(path(number, "/received"), {"amount": "30000"}).status_code == 303
+    assert seoul_owner.post(path(number, "/received"), {"amount": "30000"}).status_code == 409
+    order = db.session.get(Order, row_of(world, number).order_id)
+    assert (ledger.owed(order), ledger.paid(order)) == (0, 130_000)

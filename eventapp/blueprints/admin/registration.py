@@ -7,7 +7,7 @@ from sqlalchemy.orm import selectinload
 
 from eventapp.blueprints.admin import showing
 from eventapp.blueprints.public.ticket import document
-from eventapp.domain import Refused, ledger, resending, ticketing, uploading
+from eventapp.domain import Refused, ledger, receiving, resending, ticketing, uploading
 from eventapp.extensions import db
 from eventapp.languages import _
 from eventapp.models import EmailMessage, Event, Order, Registration, Status, Upload
@@ -46,6 +46,7 @@ def everything(row: Registration) -> dict:
         "letter_name": showing.letter_name, "check_ins": showing.check_ins(row), "lines": lines[:LINES],
         "history_page": number, "more_history": len(lines) > LINES, "nonce": secrets.token_urlsafe(12),
         "order_url": ticketing.Papers(order, shown["event"]).order_url if can("registrations.edit") else "",
+        "receivable": shown["owed"] > 0 and row.status == Status.CONFIRMED and can("payments.mark_received"),
         "edit": showing.address("admin.details.edit", number=row.number)}
 
 
@@ -96,6 +97,21 @@ def send_ticket(number):
     row = g.member.registration(number)
     letter = resending.send_ticket(row, nonce(), by=g.member.actor)
     return done(_("The ticket is on its way to %(address)s.", address=letter.recipient), url_for(".show", number=number, _anchor="letters"))
+
+
+@bp.post("/registrations/<number>/received")
+@requires("payments.mark_received")
+def receive(number):
+    """The difference that somebody who is confirmed still owed has come; what has to come first is the desk's operation."""
+    row = g.member.registration(number)
+    order = db.session.get(Order, row.order_id, with_for_update={"key_share": True}, populate_existing=True)
+    owed = ledger.owed(order)
+    if row.status != Status.CONFIRMED or owed <= 0 or str(owed) != request.form.get("amount"):
+        raise Refused(_("What is owed has changed since you opened the page. Look at it again."), status=409)
+    if receiving.is_elsewhere(order):
+        raise Refused(_("The buyer is paying at this moment. Try again in a minute."), status=409)
+    receiving.receive(order, by=g.member.actor)
+    return done(_("Marked as received."), url_for(".show", number=number, _anchor="payments"))
 
 
 # -- letters -----------------------------------------------------------------------------------------

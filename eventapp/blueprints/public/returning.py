@@ -14,7 +14,7 @@ from eventapp.blueprints.public.organization import branding
 from eventapp.blueprints.public.payment import failure_text
 from eventapp.domain import paying, registering, ticketing
 from eventapp.extensions import db
-from eventapp.models import Event, Order, Payment
+from eventapp.models import Event, Order, Payment, Status
 from eventapp.payments.provider import BadReturn
 from eventapp.permissions import PUBLIC, requires
 from eventapp.unit_of_work import checkpoint, undo
@@ -106,7 +106,8 @@ def fail():
     own = order_cookie.remembered() == (payment.org_id, payment.order_id)
     shown = values(payment)
     code = request.args.get("code", "")[:60] or payment.failure_code
-    return page("public/fail.html", **shown, own=own, reason=failure_text(code), payable=own and paying.payable(shown["order"]))
+    return page("public/fail.html", **shown, own=own, reason=failure_text(code), payable=own and paying.payable(shown["order"]),
+                held=bool(registering.with_status(registering.of_order(shown["order"]), Status.PENDING_PAYMENT)))
 
 
 @bp.get("/registration/success")
