@@ -77,6 +77,7 @@ def reconcile_payments():
 @job
 def purge():
     housekeeping.purge()
+    in_each_organization(housekeeping.forget_operations)
 
 
 @job
@@ -202,6 +203,11 @@ def mail_late_payment_refunded(refund_id):
 @job
 def bulk_run(bulk_operation_id):
     bulk.run(bulk_operation_id)
+
+
+@job
+def bulk_export(bulk_operation_id):
+    bulk.run_export(bulk_operation_id)
 
 
 @job

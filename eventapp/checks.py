@@ -24,11 +24,14 @@ BOOKS = """
                coalesce(sum(e.amount) FILTER (WHERE e.kind = 'charged' AND e.transaction_key LIKE 'changed %'), 0) AS added,
                coalesce(sum(e.amount) FILTER (WHERE e.kind = 'released' AND e.transaction_key LIKE 'changed %'), 0) AS taken_off
         FROM orders o LEFT JOIN ledger_entries e ON e.org_id = o.org_id AND e.order_id = o.id GROUP BY o.org_id, o.id)"""
-SETTLING = """EXISTS (  -- somebody is being asked, or a person has to look
+SETTLING = """(EXISTS (  -- what goes back waits for the minute in which staff may still change their mind
+    SELECT FROM outbox w WHERE w.org_id = {order}.org_id AND w.kind = 'settle_gone' AND w.done_at IS NULL
+        AND (w.payload ->> 'order_id')::bigint = {order}.id)
+    OR EXISTS (  -- somebody is being asked, or a person has to look
     SELECT FROM payments p LEFT JOIN payment_attempts a ON a.org_id = p.org_id AND a.payment_id = p.id AND a.state IN ('prepared', 'sent', 'unknown')
         LEFT JOIN refunds f ON f.org_id = p.org_id AND f.payment_id = p.id AND f.state <> 'done'
     WHERE p.org_id = {order}.org_id AND p.order_id = {order}.id
-        AND (p.problem IS NOT NULL OR p.status IN ('authorized', 'refund_pending') OR a.id IS NOT NULL OR f.id IS NOT NULL))"""
+        AND (p.problem IS NOT NULL OR p.status IN ('authorized', 'refund_pending') OR a.id IS NOT NULL OR f.id IS NOT NULL)))"""
 IS_TENANTS = """tenants AS (
         SELECT c.oid, c.relname FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = 'org_id' AND NOT a.attisdropped
         WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p') AND c.relname <> ALL (:global_tables))"""

@@ -15,6 +15,7 @@ from babel import Locale
 from babel.dates import format_date, format_time, get_timezone_name
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
+from babel.numbers import format_decimal
 from babel.support import LazyProxy, NullTranslations, Translations
 
 LOCALES = ("ko", "en")
@@ -112,6 +113,15 @@ def time_of_day(moment: datetime, zone: str, locale: str | None = None) -> str:
     local = moment.astimezone(ZoneInfo(zone))
     text = format_time(local, "aaaa h:mm" if locale == "ko" else "h:mm a", tzinfo=local.tzinfo, locale=locale)
     return text if locale == "ko" else text.replace("AM", "am").replace("PM", "pm")
+
+
+def to_the_second(moment: datetime, zone: str) -> str:
+    return format_time(moment.astimezone(ZoneInfo(zone)), "H:mm:ss", locale="en")
+
+
+def number(value: int) -> str:
+    """1,284"""
+    return format_decimal(value, locale=_current.get())
 
 
 def zone_name(zone: str, moment: datetime, locale: str | None = None) -> str:

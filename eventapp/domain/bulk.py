@@ -18,8 +18,8 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.types import DateTime, Integer
 
-from eventapp import audit, clock, faults
-from eventapp.domain import Refused, attempts, ledger, registering
+from eventapp import audit, clock, config, faults, storage
+from eventapp.domain import Refused, attempts, exporting, ledger, registering
 from eventapp.domain.bulk_actions import ACTIONS, Action
 from eventapp.domain.places import Room
 from eventapp.domain.registering import IllegalMove
@@ -53,7 +53,9 @@ MARGIN = timedelta(seconds=5)
 """Between the end of the minute and the first letter: who presses Undo in the last second is heard."""
 LISTED = 20
 """Of each kind in the look-ahead; the rest is a number."""
-CHUNK = 5000
+SHOWN = 100
+"""Of each kind in the result."""
+CHUNK = LARGEST_SHEET = 5000
 TRACKED = {"status": Text, "status_reason": Text, "paid_at": DateTime(timezone=True), "confirmed_at": DateTime(timezone=True),
            "approved_at": DateTime(timezone=True), "ticket_version": Integer, "tags": ARRAY(Text)}
 """What operations change of a registration, and undoing puts back; beside it the time until which its order is held."""
@@ -103,6 +105,12 @@ def write_rows(results: list[dict]) -> None:
 
 
 # -- before --------------------------------------------------------------------------------------------------
+
+@dataclass
+class Results:
+    count: int
+    rows: list[tuple[str, str]] = field(default_factory=list)
+
 
 def begin(action: Action, query, *, member, asked: str = "") -> BulkOperation:
     """Write down whom it is about: `query` selects the registrations. `asked`: the filter, as it stands in the address."""
@@ -287,6 +295,89 @@ def stop(operation: BulkOperation, *, by) -> None:
         raise Refused(_("This is not running any more."), status=409)
     operation.stop = True
     audit.record("operation.stopped", operation, by=by)
+
+
+def export(operation: BulkOperation, given, *, member, locale: str) -> exporting.Download | None:
+    """The file, or None when the worker writes it: a large workbook can't be sent before it is whole."""
+    operation = locked(operation.id)
+    if operation.state == "draft":
+        operation.parameters = operation.parameters | ACTIONS["export"].read(given, operation, member) | {"locale": locale}
+        operation.state, operation.started_at = "waiting", clock.now()
+        if operation.parameters["format"] == "xlsx" and operation.total > LARGEST_SHEET:
+            later("bulk_export", operation, key="1")
+    if operation.parameters["format"] == "xlsx" and operation.total > LARGEST_SHEET:
+        return None
+    exported(operation)
+    columns, event = table_of(operation)
+    return exporting.download(rows_to_export(operation), operation.parameters["format"], columns, event=event, about=operation,
+                              by=member.actor)
+
+
+def run_export(operation_id: int) -> None:
+    """The job. Nothing is held while the workbook is written; done twice it is the same file."""
+    operation = locked(operation_id)
+    if operation.state not in ("waiting", "running"):
+        return
+    operation.state = "running"
+    checkpoint()
+    columns, event = table_of(operation)
+    exporting.store_xlsx(operation, rows_to_export(operation), columns, event)
+    exported(operation)
+    audit.record("registrations.exported", operation, by=audit.Actor("user", operation.user_id),
+                 after={"format": "xlsx", "columns": len(columns)})
+
+
+def table_of(operation: BulkOperation):
+    event = db.session.get(Event, operation.event_id) if operation.event_id else None
+    return exporting.columns(event, operation.parameters["locale"]), event
+
+
+def rows_to_export(operation: BulkOperation):
+    return select(Registration).join(BulkRow, BulkRow.registration_id == Registration.id).where(BulkRow.operation_id == operation.id)
+
+
+def exported(operation: BulkOperation) -> None:
+    operation.state, operation.ok, operation.finished_at = "done", operation.total, clock.now()
+
+
+def file_of(operation: BulkOperation) -> bytes:
+    return storage.connect(config.active()).get(operation.file_key)
+
+
+# -- who sees it -------------------------------------------------------------------------------------------------
+
+def visible(member):
+    """The operations of others only to those who may see all that they are about."""
+    query = select(BulkOperation).where(BulkOperation.state != "draft")
+    if member.can("audit.read") or (member.event_ids is None and member.can("registrations.approve")):
+        return query
+    return query.where(BulkOperation.user_id == member.user.id)
+
+
+def of_member(operation_id: int, member) -> BulkOperation | None:
+    """The operation, when this member may see it; a draft is its author's alone."""
+    operation = db.session.scalar(visible(member).where(BulkOperation.id == operation_id))
+    return operation or db.session.scalar(select(BulkOperation).where(
+        BulkOperation.id == operation_id, BulkOperation.state == "draft", BulkOperation.user_id == member.user.id))
+
+
+def results(operation: BulkOperation) -> dict[tuple[str, str], Results]:
+    """What became of the rows, by state and reason: how many, and the first of those that were left alone."""
+    counts = select(BulkRow.state, BulkRow.reason, func.count()).where(BulkRow.operation_id == operation.id).group_by(
+        BulkRow.state, BulkRow.reason).order_by(func.count().desc(), BulkRow.reason)
+    found = {(state, reason): Results(count) for state, reason, count in db.session.execute(counts)}
+    turn = func.row_number().over(partition_by=(BulkRow.state, BulkRow.reason), order_by=BulkRow.position).label("turn")
+    ranked = select(BulkRow.state, BulkRow.reason, BulkRow.registration_id, BulkRow.position, turn).where(
+        BulkRow.operation_id == operation.id, BulkRow.state.in_(("refused", "kept"))).subquery()
+    named = select(ranked.c.state, ranked.c.reason, Registration.number, Registration.name).join(
+        Registration, Registration.id == ranked.c.registration_id).where(ranked.c.turn <= SHOWN).order_by(ranked.c.position)
+    for state, reason, number, name in db.session.execute(named):
+        found[state, reason].rows.append((number, name))
+    return found
+
+
+def undone_so_far(operation: BulkOperation) -> int:
+    return db.session.scalar(select(func.count()).where(BulkRow.operation_id == operation.id, BulkRow.state.in_(("undone", "kept"))))
 
 
 # -- taking it back --------------------------------------------------------------------------------------------

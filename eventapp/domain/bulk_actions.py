@@ -7,11 +7,21 @@ answer otherwise for some of them: {registration's id: a reason, or a dict to be
 from sqlalchemy import func, select, update
 
 from eventapp import audit, clock
-from eventapp.domain import Refused, RefusedFields, deciding, ledger, messaging, receiving, registering
+from eventapp.domain import (
+    Refused,
+    RefusedFields,
+    checking_in,
+    deciding,
+    exporting,
+    ledger,
+    messaging,
+    receiving,
+    registering,
+)
 from eventapp.domain.places import Room
 from eventapp.extensions import db
 from eventapp.languages import _, _l
-from eventapp.models import Registration, Status
+from eventapp.models import CheckIn, Checkpoint, Event, Registration, Status
 from eventapp.models.base import among
 from eventapp.outbox import later
 
@@ -218,7 +228,52 @@ class SendEmail(Action):
         return {}
 
 
-ACTIONS: dict[str, Action] = {action.name: action for action in (Approve(), Reject(), Cancel(), Tag(), MarkPaid(), SendEmail())}
+class EnterAll(Action):
+    name, label, permission = "check_in", _l("Check in"), "registrations.check_in"
+    changes = False
+
+    def read(self, given, operation, member):
+        chosen = given.get("checkpoint", "")
+        found = [one.id for one in checkpoints_of(operation) if str(one.id) == chosen]
+        if not found:
+            raise RefusedFields({"checkpoint": _("Choose where they have come in.")})
+        return {"checkpoint": found[0]}
+
+    def decide(self, row, room, parameters):
+        return "ok" if row.status == Status.CONFIRMED else checking_in.NOT_CONFIRMED[row.status][0]
+
+    def apply(self, rows, *, operation, by):
+        checkpoint = db.session.get(Checkpoint, operation.parameters["checkpoint"])
+        tally = checking_in.enter(rows, checkpoint, by=by)
+        return {id_: {"entry": entry} for id_, entry in tally.entries.items()} | tally.refused
+
+    def take_back(self, rows, *, operation, by):
+        checking_in.undo([CheckIn(id=row.before["entry"]) for row in rows], by=by)
+
+
+def checkpoints_of(operation) -> list[Checkpoint]:
+    """Where those of one event can come in; none when they are of several."""
+    return checking_in.checkpoints(db.session.get(Event, operation.event_id)) if operation.event_id else []
+
+
+class Export(Action):
+    """Changes nothing; `bulk.export` does it."""
+
+    name, label, permission = "export", _l("Export"), "registrations.export"
+    undoable = changes = False
+
+    def read(self, given, operation, member):
+        chosen = given.get("format", "")
+        if chosen not in exporting.TYPES:
+            raise RefusedFields({"format": _("Choose a format.")})
+        return {"format": chosen}
+
+    def decide(self, row, room, parameters):
+        return "ok"
+
+
+ACTIONS: dict[str, Action] = {action.name: action for action in (
+    Approve(), Reject(), Cancel(), Tag(), MarkPaid(), SendEmail(), EnterAll(), Export())}
 
 
 def action_named(name: str) -> Action:

@@ -3,13 +3,16 @@ from datetime import timedelta
 
 from sqlalchemy import delete, or_, select, text, tuple_
 
-from eventapp import clock
+from eventapp import clock, config, storage
+from eventapp.domain.bulk_actions import ACTIONS
 from eventapp.extensions import db
-from eventapp.models import AccountToken, Order, OutboxItem, PeriodicRun, RateLimit, Registration, SignIn, Status
+from eventapp.models import AccountToken, BulkOperation, Order, OutboxItem, PeriodicRun, RateLimit, Registration, SignIn, Status
 from eventapp.outbox import later
 
 AT_ONCE = 20_000
 MISSED = timedelta(minutes=1)
+FETCHED = timedelta(days=7)
+"""How long a large export lies ready."""
 
 
 def expire_overdue() -> None:
@@ -18,6 +21,19 @@ def expire_overdue() -> None:
     overdue = select(Order).where(Order.hold_until < clock.now() - MISSED, waiting.exists()).order_by(Order.hold_until).limit(500)
     for order in db.session.scalars(overdue).all():
         later("expire_hold", order, key=f"overdue {clock.now():%Y-%m-%d %H}")
+
+
+def forget_operations() -> None:
+    """Of this organisation: look-aheads that nobody went on with, and files that were made to be fetched."""
+    now = clock.now()
+    db.session.execute(delete(BulkOperation).where(
+        BulkOperation.state == "draft", BulkOperation.action.in_(ACTIONS), BulkOperation.created_at < now - timedelta(days=1))
+        .execution_options(synchronize_session=False))
+    store = storage.connect(config.active())
+    for operation in db.session.scalars(select(BulkOperation).where(
+            BulkOperation.file_key != "", BulkOperation.finished_at < now - FETCHED).limit(100)).all():
+        store.delete(operation.file_key)
+        operation.file_key = ""
 
 
 def purge() -> None:
