@@ -39,6 +39,7 @@ STATUSES = {
 METHOD_WORDS = {
     "card": _l("Card"), "bank_transfer": _l("Instant bank transfer"), "virtual_account": _l("Virtual account"),
     "manual_transfer": _l("Bank transfer"), "cash": _l("Cash"), "free": _l("Free")}
+PAID_WORDS = {"yes": _l("Received"), "no": _l("Not received")}
 LOOKS_LIKE_PHONE = re.compile(r"^\+?[\d\s().-]{4,}$")
 RANGE = re.compile(r"^(-?\d{1,12})\s*(?:-|~|\.\.)\s*(-?\d{1,12})$")
 
@@ -252,7 +253,7 @@ def described(args, event=None) -> list[str]:
 class Words:
     """What the filters of one event are called. Programs, checkpoints and questions are fetched when they are needed."""
 
-    LABELS = {"q": _l("Search"), "status": _l("Status"), "program": _l("Program"), "tag": _l("Tag"), "paid": _l("Paid"),
+    LABELS = {"q": _l("Search"), "status": _l("Status"), "program": _l("Program"), "tag": _l("Tag"), "paid": _l("Payment"),
               "method": _l("Payment method"), "event": _l("Event"), "checkin": _l("Check-in")}
 
     def __init__(self, event):
@@ -276,7 +277,7 @@ class Words:
             return next((localized(option["label"]) for option in field.get("options", ()) if option["value"] == value), value)
         if name in ("program", "checkin"):
             return self.named(name, value)
-        known = {"status": STATUSES, "method": METHOD_WORDS, "paid": {"yes": _("Yes"), "no": _("No")}}.get(name, {})
+        known = {"status": STATUSES, "method": METHOD_WORDS, "paid": PAID_WORDS}.get(name, {})
         return str(known.get(value, value))
 
     def named(self, name: str, value: str) -> str:

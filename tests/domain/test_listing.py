@@ -106,6 +106,6 @@ def test_a_filter_is_said_in_words_and_in_the_readers_language(three):
     args = MultiDict([("status", "confirmed"), ("status", "expired"), ("program", "lodging"), ("checkin", "entry"),
                       ("answer-transport", "train"), ("paid", "no"), ("page", "2"), ("tag", "")])
     assert listing.described(args, three) == ["Status: Confirmed or Expired", "Program: Lodging", "Check-in: Entrance",
-                                              "How you come: Train", "Paid: No"]
+                                              "How you come: Train", "Payment: Not received"]
     with force_locale("ko"):
         assert listing.described(MultiDict([("answer-transport", "car")]), three) == ["교통편: 자가용"]

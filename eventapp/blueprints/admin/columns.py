@@ -34,7 +34,7 @@ class Column:
 
 OWN = {"name": _l("Name"), "event": _l("Event"), "number": _l("Number"), "status": _l("Status"), "email": _l("Email"),
        "phone": _l("Phone"), "programs": _l("Programs"), "tags": _l("Tags"), "note": _l("Note"), "flag": _l("Flag"),
-       "total": _l("Total"), "paid": _l("Paid"), "method": _l("Payment method"), "created": _l("Registered"),
+       "total": _l("Total"), "paid": _l("Paid on"), "method": _l("Payment method"), "created": _l("Registered"),
        "checkin": _l("Check-in")}
 USUAL = ("name", "event", "status", "email", "phone", "programs", "tags", "total", "created")
 

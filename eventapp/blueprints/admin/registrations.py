@@ -249,7 +249,7 @@ class Desk:
         else:
             found = db.session.execute(select(Program.code, Program.name).where(Program.event_id == self.event.id).order_by(Program.position))
             fields.append(("program", _("Program"), [(code, localized(name)) for code, name in found]))
-        fields.append(("paid", _("Paid"), [("yes", _("Paid")), ("no", _("Not paid"))]))
+        fields.append(("paid", _("Payment"), [(name, str(text)) for name, text in listing.PAID_WORDS.items()]))
         fields.append(("method", _("Payment method"), [(name, str(text)) for name, text in listing.METHOD_WORDS.items()]))
         gates = db.session.execute(select(Checkpoint.code, Checkpoint.name).where(Checkpoint.event_id == self.event.id)
                                    .order_by(Checkpoint.position, Checkpoint.id)) if self.event else ()
@@ -272,7 +272,7 @@ class Desk:
 
     def links_around(self, opened: Registration) -> dict:
         """From the open row to its neighbours on this page."""
-        ids, links = self.ids[:self.size], {"close": self.here}
+        ids, links = self.ids[:self.size], {"close": self.here, "self": self.opening(opened.number)}
         if opened.id in ids:
             place = ids.index(opened.id)
             near = {"previous": ids[place - 1] if place else None, "next": ids[place + 1] if place + 1 < len(ids) else None}
