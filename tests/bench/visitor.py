@@ -23,10 +23,12 @@ class Unexpected(Exception):
 
 
 class Answer:
-    __slots__ = ("status", "headers", "body", "seconds")
+    """`first`: seconds to the first bytes; `seconds`: to the last."""
 
-    def __init__(self, status: int, headers: dict, body: bytes, seconds: float):
-        self.status, self.headers, self.body, self.seconds = status, headers, body, seconds
+    __slots__ = ("status", "headers", "body", "first", "seconds")
+
+    def __init__(self, status: int, headers: dict, body: bytes, first: float, seconds: float):
+        self.status, self.headers, self.body, self.first, self.seconds = status, headers, body, first, seconds
 
     @property
     def text(self) -> str:
@@ -86,6 +88,7 @@ class Visitor:
         data = b""
         while (end := data.find(b"\r\n\r\n")) < 0:
             data += self._some()
+        first = time.perf_counter() - began
         head, body = data[:end].decode("latin-1").split("\r\n"), data[end + 4:]
         headers = {}
         for line in head[1:]:
@@ -102,7 +105,7 @@ class Visitor:
                 body += self._some()
         if headers.get("connection") == "close":
             self.close()
-        return Answer(int(head[0].split(" ")[1]), headers, body, time.perf_counter() - began)
+        return Answer(int(head[0].split(" ")[1]), headers, body, first, time.perf_counter() - began)
 
     def _chunks(self, data: bytes) -> bytes:
         whole = b""
