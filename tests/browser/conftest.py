@@ -10,13 +10,22 @@ FLAGS = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu", "--disable-
          "--disable-background-networking", "--disable-component-update", "--disable-sync"]
 
 
-@pytest.fixture(scope="session")
-def chromium():
-    system = next((path for path in ("/usr/bin/chromium", "/usr/bin/chromium-browser") if os.path.exists(path)), None)
+def system_chromium():
+    return next((path for path in ("/usr/bin/chromium", "/usr/bin/chromium-browser") if os.path.exists(path)), None)
+
+
+@pytest.fixture(scope="module")
+def player():
+    """One at a time can be had, so it ends with its module."""
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=system, args=FLAGS)
-        yield browser
-        browser.close()
+        yield playwright
+
+
+@pytest.fixture(scope="module")
+def chromium(player):
+    browser = player.chromium.launch(executable_path=system_chromium(), args=FLAGS)
+    yield browser
+    browser.close()
 
 
 @pytest.fixture

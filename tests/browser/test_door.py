@@ -12,6 +12,8 @@ from eventapp.extensions import db
 from eventapp.models import CheckIn, Checkpoint, Registration, Status
 from eventapp.tickets import codes as codes_of_tickets
 from tests import make
+from tests.browser import camera
+from tests.browser.conftest import FLAGS, system_chromium
 from tests.browser.doors import Doors, Gate, Server
 from tests.browser.test_pages import AXE, RUN
 from tests.make import both
@@ -359,3 +361,50 @@ def test_axe_finds_nothing_on_the_door(doors, stand):
     gate.page.click("#settings-open")
     read("settings")
     assert found == dict.fromkeys(found, [])
+
+
+# -- the camera ------------------------------------------------------------------------------------------------
+
+DECODE = """async (pictures) => {
+  const { Decoder } = await import("/static/js/door/camera.js");
+  const decoder = new Decoder(), read = {};
+  for (const [name, address] of Object.entries(pictures)) {
+    const image = new Image();
+    image.src = address;
+    await image.decode();
+    const canvas = new OffscreenCanvas(image.width, image.height).getContext("2d");
+    canvas.drawImage(image, 0, 0);
+    const began = performance.now();
+    const text = await decoder.decode(canvas.getImageData(0, 0, image.width, image.height));
+    read[name] = [text, performance.now() - began];
+  }
+  return read;
+}"""
+
+
+def test_codes_are_read_from_paper_from_screens_tilted_and_torn(doors, stand):
+    gate = stand("Gate A")
+    pictures = {name: camera.address(make_picture(doors.codes[place])) for place, (name, make_picture) in enumerate(camera.RECORDED.items())}
+    read = gate.page.evaluate(DECODE, pictures | {"nothing": camera.address(camera.scene(camera.code("x").crop((0, 0, 1, 1)), 300, 90))})
+    print({name: f"{ms:.0f} ms" for name, (_, ms) in read.items()})
+    assert {name: text for name, (text, _) in read.items()} == dict(zip(camera.RECORDED, doors.codes, strict=False)) | {"nothing": ""}
+    assert [one["result"] for one in gate.scan(*[read[name][0] for name in camera.RECORDED])] == ["ok"] * 4
+
+
+def test_a_ticket_before_the_camera_is_one_scan_however_long_it_stays(doors, server, player, tmp_path):
+    film = tmp_path / "ticket.mjpeg"
+    camera.film(camera.tilted(doors.codes[0]), film)
+    _, cookie = doors.phone("Gate A")
+    eye = [*FLAGS, "--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream", f"--use-file-for-fake-video-capture={film}"]
+    browser = player.chromium.launch(executable_path=system_chromium(), args=eye)
+    context = browser.new_context(base_url=server.url, viewport={"width": 390, "height": 844}, locale="en-US")
+    context.add_cookies([cookie])
+    gate = Gate(context.new_page()).open()
+    context.set_offline(True)
+    if gate.page.locator("#camera-start").is_visible():
+        gate.page.click("#camera-start")
+    gate.page.wait_for_selector('#verdict[data-result="ok"]')
+    gate.page.wait_for_timeout(4000)
+    said = gate.page.evaluate("performance.getEntriesByName('verdict').map((one) => [one.detail.result, one.detail.offline])")
+    browser.close()
+    assert said == [["ok", True]]
