@@ -97,7 +97,7 @@ def test_the_books_are_told_with_the_balance_after_each(seoul_owner, world):
     received(world, number)
     text = seoul_owner.get(path(number)).text
     rows = [re.sub(r"<[^>]+>", " ", row).split() for row in re.findall(r"<tr><td>.*?</tr>", text)]
-    assert [row[-4:] for row in rows] == [["Charged", "₩100,000", "₩100,000", "₩0"], ["Received", "₩100,000", "₩0", "₩100,000"]]
+    assert [row[-4:] for row in rows] == [["Charged", "₩100,000", "₩100,000", "₩0"], ["received", "₩100,000", "₩0", "₩100,000"]]
 
 
 def test_money_is_for_those_who_may_see_payments(sign_in, world):

@@ -114,7 +114,7 @@ class Booked:
 
 def books(order: Order) -> list[Booked]:
     """Every entry of the ledger, oldest first."""
-    words = {"charged": _("Charged"), "released": _("No longer owed"), "paid": _("Received"), "refunded": _("Given back"),
+    words = {"charged": _("Charged"), "released": _("No longer owed"), "paid": _("Money received"), "refunded": _("Given back"),
              "reversed": _("Taken back by the bank")}
     owed = paid = 0
     lines = []
