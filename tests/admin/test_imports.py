@@ -46,7 +46,8 @@ def settings(page, **changes) -> dict:
 
 def bring_in(browser, content, **changes) -> str:
     where = upload(browser, content).location
-    answer = browser.post(where, settings(browser.get(where).text, run="1", **changes))
+    browser.post(where, settings(browser.get(where).text, **changes))
+    answer = browser.post(where, settings(browser.get(where).text, run="1"))
     assert answer.status_code == 303, answer.text
     return where
 
@@ -113,7 +114,8 @@ def test_a_sheet_does_as_well(app, seoul_owner, world):
     where = upload(seoul_owner, content.getvalue(), "people.xlsx").location
     page = seoul_owner.get(where).text
     assert problems(page) == {4: ("invalid", "4 – Choose at least one program. Park · -")}
-    seoul_owner.post(where, settings(page, run="1", payment="guest", reason="Choir"))
+    seoul_owner.post(where, settings(page, payment="guest", reason="Choir"))
+    seoul_owner.post(where, settings(seoul_owner.get(where).text, run="1"))
     assert [(one.name, one.phone, one.sold) for one in world.seoul.registrations()] == [("Kim", "+821012345678", 0), ("Lee", "+821022223333", 0)]
     sound(app)
 
@@ -207,6 +209,17 @@ def test_pressed_twice_it_is_done_once(seoul_owner, world):
     assert db.session.scalar(select(func.count()).select_from(BulkOperation)) == 1
 
 
+def test_what_is_done_is_what_was_seen(seoul_owner, world):
+    """Changed and pressed at once: first it is shown what that would come to."""
+    where = upload(seoul_owner, PEOPLE).location
+    seoul_owner.post(where, settings(seoul_owner.get(where).text, run="1", payment="cash"))
+    assert world.seoul.orders() == []
+    page = seoul_owner.get(where).text
+    assert "You have changed something since you looked." in page
+    seoul_owner.post(where, settings(page, run="1"))
+    assert {order.method for order in world.seoul.orders()} == {"cash", "free"}
+
+
 def test_two_columns_can_not_be_the_same_and_names_are_needed(seoul_owner, world):
     where = upload(seoul_owner, "a,b\n1,2\n").location
     answer = seoul_owner.post(where, settings(seoul_owner.get(where).text, **{"column-0": "email", "column-1": "email", "run": "1"}))
@@ -288,7 +301,9 @@ def test_many_are_brought_in_by_the_worker_each_once_though_it_is_killed(app, se
     db.session.commit()
     settings(backoff_scale=0.0)
     where = upload(seoul_owner, many(240)).location
-    seoul_owner.post(where, globals()["settings"](seoul_owner.get(where).text, run="1", payment="guest", reason="Choir"))
+    typed = globals()["settings"]
+    seoul_owner.post(where, typed(seoul_owner.get(where).text, payment="guest", reason="Choir"))
+    seoul_owner.post(where, typed(seoul_owner.get(where).text, run="1"))
     page = seoul_owner.get(where).text
     assert 'data-state="waiting"' in page and "<progress" in page and 'hx-trigger="every 2s"' in page
     assert world.seoul.orders() == []
@@ -315,7 +330,6 @@ def test_many_are_brought_in_by_the_worker_each_once_though_it_is_killed(app, se
 
 def test_a_request_that_dies_in_the_middle_is_ended_by_the_worker(app, seoul_owner, world, work):
     where = upload(seoul_owner, many(60)).location
-    page = seoul_owner.get(where).text
     event = world.seoul.event()
     file = db.session.scalar(select(ImportFile))
     importing.settle(file, importing.ordering.offer(event), file.mapping, file.options | {"payment": "cash"})
@@ -328,7 +342,8 @@ def test_a_request_that_dies_in_the_middle_is_ended_by_the_worker(app, seoul_own
         faults.configure("")
     clock.offset += timedelta(minutes=2)
     if operation(world) is None:  # it died before anything had been written
-        seoul_owner.post(where, settings(page, run="1", payment="cash"))
+        seoul_owner.post(where, settings(seoul_owner.get(where).text, payment="cash"))
+        seoul_owner.post(where, settings(seoul_owner.get(where).text, run="1"))
     work()
     assert (operation(world).state, len(world.seoul.orders())) == ("done", 60)
     sound(app)

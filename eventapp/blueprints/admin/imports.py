@@ -1,5 +1,5 @@
 """Bringing in a table: a page to upload it, and one on which it is read, tried out, done, watched and taken back."""
-from flask import Blueprint, Response, g, redirect, request, url_for
+from flask import Blueprint, Response, flash, g, redirect, request, url_for
 from sqlalchemy import func, select
 
 from eventapp import clock
@@ -59,9 +59,12 @@ def show(event, id):
     offer = ordering.offer(event, with_places=True)
     if request.method == "GET":
         return look_page(event, file, offer)
+    seen = file.mapping, file.options
     try:
         importing.settle(file, offer, read_mapping(), read_options(event))
-        if "run" in request.form:
+        if "run" in request.form and (file.mapping, file.options) != seen:
+            flash(_("You have changed something since you looked. This is what would happen now."), "info")
+        elif "run" in request.form:
             importing.start(file, by=g.member.actor)
     except RefusedFields as refused:
         # How the columns were set stays, so that nothing has to be chosen twice.
