@@ -15,6 +15,9 @@ WORTH = """
         SELECT r.org_id, r.id, r.order_id, r.status, r.holds, coalesce(sum(l.quantity::bigint * l.unit_price), 0) AS amount
         FROM registrations r LEFT JOIN line_items l ON l.org_id = r.org_id AND l.registration_id = r.id
         GROUP BY r.org_id, r.id, r.order_id, r.status, r.holds)"""
+LET_IN = """
+    let_in AS (  -- what those of an order were sold for who are confirmed, or have paid and wait for approval
+        SELECT org_id, order_id, sum(amount) AS amount FROM worth WHERE holds AND status <> 'pending_payment' GROUP BY org_id, order_id)"""
 BOOKS = """
     books AS (  -- what an order was sold for and what came for it, as the ledger says
         SELECT o.org_id, o.id,
@@ -89,14 +92,13 @@ CHECKS = (
         WITH {WORTH}, {BOOKS} SELECT b.org_id, b.id AS "order", b.sold AS charged, sum(w.amount) FILTER (WHERE w.holds) AS held FROM books b
         JOIN worth w ON w.org_id = b.org_id AND w.order_id = b.id
         GROUP BY b.org_id, b.id, b.sold HAVING b.sold <> coalesce(sum(w.amount) FILTER (WHERE w.holds), 0)"""),
-    Check("money.ticket_without_payment", "nobody is confirmed whose order is not paid, but for what staff have added since", f"""
-        WITH {BOOKS} SELECT b.org_id, b.id AS "order", b.sold, b.received, b.added FROM books b WHERE b.received < b.sold - b.added AND EXISTS (
-            SELECT FROM registrations r WHERE r.org_id = b.org_id AND r.order_id = b.id
-            AND (r.status = 'confirmed' OR (r.status = 'pending_approval' AND r.paid_at IS NOT NULL)))"""),
+    Check("money.ticket_without_payment", "nobody is confirmed who is not paid for, but for what staff have added since", f"""
+        WITH {WORTH}, {BOOKS}, {LET_IN} SELECT b.org_id, b.id AS "order", i.amount AS let_in, b.received, b.added FROM books b
+        JOIN let_in i ON i.org_id = b.org_id AND i.order_id = b.id WHERE b.received < i.amount - b.added"""),
     Check("money.payment_without_ticket", "whoever has paid is confirmed, waits for approval, or gets the money back", f"""
-        WITH {BOOKS} SELECT b.org_id, b.id AS "order", b.sold, b.received FROM books b
-        WHERE b.received > 0 AND NOT {SETTLING.format(order='b')} AND (b.received > b.sold OR EXISTS (
-            SELECT FROM registrations r WHERE r.org_id = b.org_id AND r.order_id = b.id AND r.status IN ('pending_payment', 'expired')))"""),
+        WITH {WORTH}, {BOOKS}, {LET_IN} SELECT b.org_id, b.id AS "order", coalesce(i.amount, 0) AS let_in, b.received FROM books b
+        LEFT JOIN let_in i ON i.org_id = b.org_id AND i.order_id = b.id
+        WHERE b.received > coalesce(i.amount, 0) AND NOT {SETTLING.format(order='b')}"""),
     Check("money.paid_at", "a confirmed registration that cost something says when it was paid, and one that waits for money does not", f"""
         WITH {WORTH} SELECT r.org_id, r.number, r.status, r.paid_at FROM registrations r JOIN worth w ON w.org_id = r.org_id AND w.id = r.id
         WHERE (r.status = 'confirmed' AND w.amount > 0 AND r.paid_at IS NULL) OR (r.status = 'pending_payment' AND r.paid_at IS NOT NULL)"""),

@@ -6,7 +6,17 @@ from sqlalchemy import delete, or_, select, text, tuple_
 from eventapp import clock, config, storage
 from eventapp.domain.bulk_actions import ACTIONS
 from eventapp.extensions import db
-from eventapp.models import AccountToken, BulkOperation, Order, OutboxItem, PeriodicRun, RateLimit, Registration, SignIn, Status
+from eventapp.models import (
+    AccountToken,
+    BulkOperation,
+    Order,
+    OutboxItem,
+    PeriodicRun,
+    RateLimit,
+    Registration,
+    SignIn,
+    Status,
+)
 from eventapp.outbox import later
 
 AT_ONCE = 20_000

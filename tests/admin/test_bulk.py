@@ -8,7 +8,17 @@ from sqlalchemy import func, select, text
 from eventapp import clock, tenancy
 from eventapp.domain import bulk, ledger
 from eventapp.extensions import db
-from eventapp.models import BulkOperation, BulkRow, Directory, EmailMessage, Membership, Order, OutboxItem, Quota, Registration
+from eventapp.models import (
+    BulkOperation,
+    BulkRow,
+    Directory,
+    EmailMessage,
+    Membership,
+    Order,
+    OutboxItem,
+    Quota,
+    Registration,
+)
 from tests import crowds, make
 
 DESK = "/seoul-ubf/admin/events/camp/registrations"
