@@ -6,23 +6,24 @@ const KINDS = { ok: "yes", already: "look", unpaid: "look" }; // anything else i
 const UNDO = 10_000;
 const YES = 4_000; // milliseconds that a yes covers the camera; a no stays until the next
 const LAST = 30;
+const LONG = 20; // letters of a name that would leave no room for the rest
 const $ = (id) => document.getElementById(id);
 
 export class Screen {
   constructor({ onUndo, onSeen }) {
     this.onUndo = onUndo;
     this.onSeen = onSeen;
-    $("verdict-next").addEventListener("click", () => this.clear());
+    $("verdict").addEventListener("click", () => this.clear()); // "Next" is in it; a thumb need not aim
     $("undo").addEventListener("click", () => this.undo());
   }
 
   // `undo` is what would take this entry back, when it can be.
   show(verdict, undo = null) {
-    const { result, reason, first } = verdict;
+    const { result, first } = verdict;
     const { word, advice } = verdictWords(verdict);
     const box = $("verdict");
     box.dataset.result = result;
-    box.dataset.reason = reason ?? "";
+    box.toggleAttribute("data-long", (verdict.name?.length ?? 0) > LONG);
     const passed = first ? say(first.gate ? "first_at_gate" : "first_at", { at: time(first.at), gate: first.gate }) : "";
     write(box, { word, name: verdict.name, programs: verdict.programs, flag: verdict.flag, first: passed, advice, number: verdict.number });
     box.hidden = false;

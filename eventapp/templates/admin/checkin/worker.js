@@ -52,8 +52,14 @@ async function keep(addresses) {
   }
 }
 
+// Letters of a name that nobody had yet bring a part of the font: it is kept from then on.
 async function file(request) {
-  return (await (await caches.open(CACHE)).match(request)) ?? fetch(request);
+  const cache = await caches.open(CACHE);
+  const kept = await cache.match(request);
+  if (kept) return kept;
+  const answer = await fetch(request);
+  if (answer.ok && request.url.includes("?v=")) await cache.put(request, answer.clone());
+  return answer;
 }
 
 // The network's page when it comes in time, otherwise the kept one. A page that sends us away ends what was kept: whoever
