@@ -71,7 +71,7 @@ def shown(one: Registration, column, changed: bool = False):
     address = urlsplit(request.headers.get("HX-Current-URL", ""))
     event = db.session.get(Event, one.event_id) if "/events/" in address.path else None
     [row] = columns.rows([one.id], [column])
-    return pieces("admin/registrations/_cell.html", row=row, column=column, changed=changed,
+    return pieces("admin/registrations/_cells.html", row=row, columns=[column], changed=changed,
                   desk=Desk(event, MultiDict(parse_qsl(address.query))))
 
 

@@ -156,7 +156,7 @@ class Desk:
         return self.at_page(self.number)
 
     def opening(self, number: str) -> str:
-        return self.to([*self.kept(), *([("page", self.number)] if self.number > 1 else []), ("open", number)])
+        return self.once("opening", lambda: self.to([*self.kept(), *([("page", self.number)] if self.number > 1 else []), ("open", "")])) + number
 
     def sorting(self, column: Column) -> str:
         """A heading pressed once goes up, twice down."""
@@ -237,7 +237,7 @@ class Desk:
 
     @property
     def actions(self) -> list[tuple]:
-        return [(name, label, icon) for name, permission, label, icon in ACTIONS if can(permission)]
+        return self.once("actions", lambda: [(name, label, icon) for name, permission, label, icon in ACTIONS if can(permission)])
 
     @property
     def fields(self) -> list[dict]:
