@@ -253,7 +253,30 @@ def _settle(order: Order, registration: Registration, wanted: Wanted, *, by) -> 
     elif registering.with_status(registering.of_order(order), Status.PENDING_PAYMENT):
         registering.money_arrived(order, by=by)
     if owed < 0:
-        _give_back(order, -owed, wanted.give_back, by=by)
+        _give_back(order, -owed - _on_its_way(order), REASON, wanted.give_back, by=by)
+
+
+def give_back(order: Order, *, by) -> None:
+    """What is too much goes back now: an earlier change, or a cancellation, had left it. Raises Refused."""
+    db.session.get(Order, order.id, with_for_update={"key_share": True}, populate_existing=True)
+    surplus = returnable(order)
+    if surplus <= 0:
+        raise Refused(_("There is nothing to give back that can go by itself."), status=409)
+    _forget_surplus(order)
+    _give_back(order, surplus, "too much was paid", True, by=by)
+
+
+def returnable(order: Order) -> int:
+    """How much of what is too much the gateway can send back, and is not sending yet."""
+    by_itself = db.session.scalar(select(func.coalesce(func.sum(Payment.balance), 0)).where(
+        Payment.order_id == order.id, Payment.status.in_(refunding.PAID), Payment.method.in_(refunding.BY_ITSELF)))
+    on_its_way = _on_its_way(order)
+    return min(-ledger.owed(order) - on_its_way, by_itself - on_its_way)
+
+
+def _on_its_way(order: Order) -> int:
+    return db.session.scalar(select(func.coalesce(func.sum(Refund.amount), 0)).join(Payment, Payment.id == Refund.payment_id)
+                             .where(Payment.order_id == order.id, Refund.state == "requested"))
 
 
 def _close_what_is_open(order: Order, owed: int) -> None:
@@ -271,17 +294,14 @@ def _forget_surplus(order: Order) -> None:
     db.session.flush()
 
 
-def _give_back(order: Order, surplus: int, at_once: bool, *, by) -> None:
+def _give_back(order: Order, surplus: int, reason: str, at_once: bool, *, by) -> None:
     """From the latest payment on. What can't go back by itself, or must not yet, is left for a person to see."""
     paid = select(Payment).where(Payment.order_id == order.id, Payment.status.in_(refunding.PAID), Payment.balance > 0)
-    on_its_way = db.session.scalar(select(func.coalesce(func.sum(Refund.amount), 0)).join(Payment, Payment.id == Refund.payment_id)
-                                   .where(Payment.order_id == order.id, Refund.state == "requested"))
-    surplus -= on_its_way
     for payment in db.session.scalars(paid.order_by(Payment.id.desc())).all():
         if surplus <= 0:
             return
         amount = min(surplus, payment.balance)
         surplus -= amount
-        refund = refunding.give_back(payment, REASON, by=by, amount=amount) if at_once else None
+        refund = refunding.give_back(payment, reason, by=by, amount=amount) if at_once else None
         if refund is None and payment.problem is None:
             refunding.needs_a_person(payment, "overpaid", payment.balance - amount, payment.balance, by=by)

@@ -349,3 +349,38 @@ def test_a_look_writes_nothing(shop):
     assert (seen.difference, seen.owed, seen.back) == (75_000, 75_000, 0)
     assert not db.session.dirty and not db.session.new
     assert lines(shop, order) == [("main-conference", 1, 100_000)]
+
+
+def test_two_staff_and_one_place(shop, sound):
+    import threading
+
+    from eventapp import tenancy
+
+    orders = [shop.pay(), shop.pay()]
+    shop.enter()
+    quota = shop.world.seoul.quota_of("workshop")
+    db.session.execute(update(Quota).where(Quota.id == quota.id).values(capacity=1))
+    db.session.commit()
+    ids = [one_of(shop, order).id for order in orders]
+    together, outcomes = threading.Barrier(2), []
+
+    def take(registration_id):
+        with shop.app.app_context(), tenancy.inside(shop.world.seoul.id):
+            registration = db.session.get(Registration, registration_id)
+            wanted = Wanted({"main-conference": 1, "workshop": 1}, was=changing.mark(registration))
+            db.session.rollback()
+            together.wait()
+            try:
+                changing.change(db.session.get(Registration, registration_id), wanted, by=STAFF)
+                db.session.commit()
+                outcomes.append("has it")
+            except RefusedFields as refused:
+                db.session.rollback()
+                outcomes.append(list(refused.errors))
+            db.session.remove()
+
+    threads = [threading.Thread(target=take, args=(id_,)) for id_ in ids]
+    [thread.start() for thread in threads]
+    [thread.join() for thread in threads]
+    assert sorted(outcomes, key=str) == [["program"], "has it"]
+    assert used(shop, "workshop") == 1

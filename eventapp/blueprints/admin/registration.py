@@ -7,7 +7,7 @@ from sqlalchemy.orm import selectinload
 
 from eventapp.blueprints.admin import showing
 from eventapp.blueprints.public.ticket import document
-from eventapp.domain import Refused, ledger, receiving, resending, ticketing, uploading
+from eventapp.domain import Refused, changing, ledger, receiving, resending, ticketing, uploading
 from eventapp.extensions import db
 from eventapp.languages import _
 from eventapp.models import EmailMessage, Event, Order, Registration, Status, Upload
@@ -47,6 +47,7 @@ def everything(row: Registration) -> dict:
         "history_page": number, "more_history": len(lines) > LINES, "nonce": secrets.token_urlsafe(12),
         "order_url": ticketing.Papers(order, shown["event"]).order_url if can("registrations.edit") else "",
         "receivable": shown["owed"] > 0 and row.status == Status.CONFIRMED and can("payments.mark_received"),
+        "returnable": changing.returnable(order) if shown["owed"] < 0 and can("registrations.refund") else 0,
         "edit": showing.address("admin.details.edit", number=row.number)}
 
 
@@ -112,6 +113,15 @@ def receive(number):
         raise Refused(_("The buyer is paying at this moment. Try again in a minute."), status=409)
     receiving.receive(order, by=g.member.actor)
     return done(_("Marked as received."), url_for(".show", number=number, _anchor="payments"))
+
+
+@bp.post("/registrations/<number>/give-back")
+@requires("registrations.refund")
+def give_back(number):
+    """What was paid too much goes back to where it came from."""
+    row = g.member.registration(number)
+    changing.give_back(db.session.get(Order, row.order_id), by=g.member.actor)
+    return done(_("The money is on its way back."), url_for(".show", number=number, _anchor="payments"))
 
 
 # -- letters -----------------------------------------------------------------------------------------

@@ -99,8 +99,18 @@ def test_who_may_not_refund_leaves_it_to_others(shop, sign_in, sound):
     assert send(admin, address, program=["free-day"], give_back="1").status_code == 303
     shop.work()
     assert shop.refunds(shop.payment(order)) == []
-    text = admin.get(address.removesuffix("/programs")).text
-    assert "₩100,000 to be given back" in text and "More was paid than is owed now" in text
+    page = address.removesuffix("/programs")
+    text = admin.get(page).text
+    assert "₩100,000 to be given back" in text and "More was paid than is owed now" in text and "Give back" not in text
+    assert admin.post(f"{page}/give-back").status_code == 403
+    owner = sign_in("owner@seoul-ubf.example")
+    assert "Give back ₩100,000" in owner.get(page).text
+    assert owner.post(f"{page}/give-back").status_code == 303
+    assert owner.post(f"{page}/give-back").status_code == 409  # it is on its way
+    shop.work()
+    assert shop.refunds(shop.payment(order)) == [(100_000, "done", False)]
+    assert shop.payment(order).problem is None
+    assert money(shop, order) == (0, 0, 0)
 
 
 def test_what_is_refused_is_said_and_nothing_typed_is_lost(shop, seoul_owner, sound):
