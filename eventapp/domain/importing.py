@@ -196,6 +196,8 @@ def look(file: ImportFile, offer: Offer) -> Look:
     for line in found.lines:
         if line.entry:
             for name, sentence in adding.check(offer, line.entry).items():
+                if name == "program" and line.problems:
+                    continue  # of what it names there is none, which has been said
                 line.refuse("invalid", heading_of(file, found.table, name), sentence)
     _find_duplicates(found.lines)
     _find_known(file, found.lines)

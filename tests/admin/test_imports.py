@@ -102,6 +102,8 @@ def test_people_are_brought_in_as_they_were_written(app, seoul_owner, world, let
     page = seoul_owner.get(where).text
     assert 'data-ok="3" data-failed="0" data-state="done"' in page
     assert 'data-testid="undo"' in page
+    assert "/seoul-ubf/admin/events/wmc-2026/registrations?tag=" in page
+    assert seoul_owner.get(f"/seoul-ubf/admin/operations/{operation(world).id}").location == where
     sound(app)
 
 
@@ -144,7 +146,7 @@ def test_a_broken_file_names_every_row(seoul_owner, world):
     assert sorted(found) == [2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 14, 15, 16, 17]
     for row, words in {
             2: "이름 Enter the name", 3: "이메일 This is not an email address.", 4: "휴대폰 This is not a phone number.",
-            5: "프로그램 프로그램 There is no program called “수영”. Choose at least one program.", 6: "프로그램 Choose at least one program.",
+            5: "프로그램 There is no program called “수영”. 김넷", 6: "프로그램 Choose at least one program.",
             7: "How you come Choose one of the answers shown.", 8: "Age Enter a whole number", 9: "A quotation mark", 10: "more or fewer columns",
             11: "이름 There is a formula", 14: "the same person as in row 12", 15: "can only be chosen together", 16: "at most 100 characters",
             17: "can't be read"}.items():

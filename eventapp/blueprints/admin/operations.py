@@ -46,6 +46,9 @@ def rows_by_id(model, ids) -> dict:
 @requires("registrations.read")
 def show(id):
     operation = operation_or_404(id)
+    if operation.action in OTHERS and g.member.can("registrations.create"):
+        event = db.session.get(Event, operation.event_id)
+        return redirect(url_for("admin.imports.show", event=event.slug, id=operation.parameters["import"]), 303)
     return draft(operation) if operation.state == "draft" else shown(operation)
 
 
