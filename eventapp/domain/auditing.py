@@ -11,6 +11,7 @@ from datetime import datetime
 from sqlalchemy import and_, false, or_, select, tuple_
 
 from eventapp import money
+from eventapp.domain.bulk_actions import ACTIONS
 from eventapp.domain.listing import METHOD_WORDS, STATUSES
 from eventapp.extensions import db
 from eventapp.languages import _, _l, current_locale, localized
@@ -30,8 +31,8 @@ from eventapp.models import (
 )
 
 SENTENCES = {
-    "order.placed": _l("Registered"),
-    "order.added_by_hand": _l("Registered by hand"),
+    "order.placed": _l("Registration made"),
+    "order.added_by_hand": _l("Registration made by hand"),
     "registration.approved": _l("Approved"),
     "registration.confirmed": _l("Confirmed"),
     "registration.rejected": _l("Not accepted"),
@@ -41,7 +42,7 @@ SENTENCES = {
     "registration.paid": _l("Paid, waits for approval"),
     "registration.payment_reversed": _l("Waits for its money again"),
     "registration.restored": _l("Put back as it was"),
-    "registration.edited": _l("Changed"),
+    "registration.edited": _l("Details changed"),
     "registration.programs_changed": _l("Programs changed"),
     "registration.tagged": _l("Tag added"),
     "registration.untagged": _l("Tag taken away"),
@@ -319,11 +320,12 @@ def _actors(entries, session):
 LABELS = {
     "status": _l("Status"), "amount": _l("Amount"), "total": _l("Total"), "method": _l("Payment method"), "participants": _l("Participants"),
     "code": _l("Code"), "external": _l("Made outside"), "reason": _l("Reason"), "name": _l("Name"), "email": _l("Email"), "phone": _l("Phone"),
-    "tags": _l("Tags"), "tag": _l("Tag"), "note": _l("Note"), "flag": _l("Flag for the door"), "programs": _l("Programs"), "to": _l("To"),
+    "tags": _l("Tags"), "tag": _l("Tag"), "note": _l("Note"), "flag": _l("Flag for the door"), "programs": _l("Programs"), "to": _l("Recipient"),
     "kind": _l("Kind"), "expected": _l("Expected"), "found": _l("Found"), "payment": _l("Payment"), "consents": _l("Consents"),
     "action": _l("Action"), "ok": _l("Done"), "failed": _l("Refused"), "left": _l("Not begun"), "free": _l("Free of charge"),
     "format": _l("Format"), "filter": _l("Filter"), "rows": _l("Rows"), "columns": _l("Columns"), "subject": _l("Subject"),
 }
+WORDS = {"status": STATUSES, "method": METHOD_WORDS, "action": {name: action.label for name, action in ACTIONS.items()}}
 MONEY = ("amount", "total", "balance", "difference")
 
 
@@ -366,8 +368,8 @@ def _word(key: str, value, currency: str) -> str:
         return _("Yes") if value else _("No")
     if name in MONEY and isinstance(value, int) and currency:
         return money.money_text(value, currency, current_locale())
-    if name == "status" or name == "method":
-        return str((STATUSES if name == "status" else METHOD_WORDS).get(value, value))
+    if name in WORDS and isinstance(value, str):
+        return str(WORDS[name].get(value, value))
     if isinstance(value, list):
         return ", ".join(each if isinstance(each, str) else json.dumps(each, ensure_ascii=False) for each in value)
     return str(value)

@@ -78,7 +78,7 @@ def test_a_line_says_who_what_before_and_after_and_from_where(seoul_owner, world
                    personal=({"name": "김하나"}, {"name": "김하나둘"}))
     audit.origin.reset(token)
     text = plain(seoul_owner.get(PATH).text)
-    assert f"{owner.name} 203.0.113.9 Changed {person.number} {person.name}" in text
+    assert f"{owner.name} 203.0.113.9 Details changed {person.number} {person.name}" in text
     assert "Status Awaiting payment → Confirmed" in text and "Name 김하나 → 김하나둘" in text
 
 
@@ -212,7 +212,7 @@ def table(answer) -> list[dict]:
 def test_the_table_has_the_lines_of_the_filter(seoul_owner, world):
     write(world, before={"status": "pending_payment"}, after={"status": "confirmed"})
     rows = table(seoul_owner.post(f"{PATH}/export?group=registration"))
-    assert [(row["Who"], row["What"], row["Change"], row["Before"], row["After"], row["Action"]) for row in rows] == [
+    assert [(row["Who"], row["What was done"], row["Change"], row["Before"], row["After"], row["Action"]) for row in rows] == [
         ("System", "Confirmed", "Status", "Awaiting payment", "Confirmed", "registration.confirmed")]
 
 

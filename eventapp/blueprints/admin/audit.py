@@ -98,7 +98,7 @@ def staff() -> list[tuple[int, str]]:
 def written(engine, org_id: int, found, zone: ZoneInfo, locale: str):
     """Read long after the request's own transaction: each chunk in a short one, so that a slow reader keeps nothing open."""
     with force_locale(locale):
-        head = row((_("When"), _("Who"), _("What"), _("About"), _("Change"), _("Before"), _("After"), _("From where"), _("Action")))
+        head = row((_("When"), _("Who"), _("What was done"), _("About"), _("Change"), _("Before"), _("After"), _("From where"), _("Action")))
     yield codecs.BOM_UTF8 + head
     after = None
     while True:

@@ -1,7 +1,7 @@
 """What stands around every page of the staff: where one can go, and in which organisations one works."""
 from dataclasses import dataclass
 
-from flask import current_app, request, url_for
+from flask import request
 from flask_login import current_user
 
 from eventapp.blueprints.auth import entering
@@ -30,7 +30,7 @@ class Section:
 SECTIONS = (
     Section(("home", "emails"), _l("Home"), "house", "admin.enter"),
     Section(("events",), _l("Events"), "calendar", "events.read"),
-    Section(("registrations", "registration", "views", "cells", "bulk", "adding", "imports"), _l("Registrations"), "users",
+    Section(("registrations", "registration", "details", "changing", "views", "cells", "columns", "bulk", "adding", "imports"), _l("Registrations"), "users",
             "registrations.read"),
     Section(("doors", "checkin", "checkpoints", "devices"), _l("Check-in"), "door-open", "registrations.check_in"),
     Section(("operations",), _l("Operations history"), "history", "registrations.read"),
@@ -40,14 +40,9 @@ SECTIONS = (
 
 def sections() -> list[Section]:
     """Those this person may open."""
-    return [section for section in SECTIONS if can(section.permission) and section.endpoint in current_app.view_functions]
+    return [section for section in SECTIONS if can(section.permission)]
 
 
 def organizations() -> list[entering.Workplace]:
     """Where the signed-in person works."""
     return entering.workplaces(current_user) if current_user.is_authenticated else []
-
-
-def address(endpoint: str, **values) -> str:
-    """Of a page that is not there (yet): empty."""
-    return url_for(endpoint, **values) if endpoint in current_app.view_functions else ""

@@ -6,7 +6,7 @@ from sqlalchemy import func
 
 from eventapp import clock
 from eventapp.blueprints.admin.events import named
-from eventapp.blueprints.admin.frame import address, sections
+from eventapp.blueprints.admin.frame import sections
 from eventapp.domain import listing
 from eventapp.extensions import db
 from eventapp.languages import _, localized
@@ -46,7 +46,7 @@ def people(text: str) -> list[Hit]:
     mine = g.member.registrations().join(Event, Event.id == Registration.event_id).with_only_columns(*columns)
     found = db.session.execute(mine.where(Registration.number == text.upper())).all() if "-" in text else []
     found = found or db.session.execute(mine.where(listing.by_text(text)).order_by(Registration.id.desc()).limit(PEOPLE)).all()
-    return [Hit("user", name, address("admin.registration.show", number=number), f"{number} · {localized(title)}", status)
+    return [Hit("user", name, url_for("admin.registration.show", number=number), f"{number} · {localized(title)}", status)
             for name, number, status, title in found]
 
 

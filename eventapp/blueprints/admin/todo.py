@@ -7,7 +7,7 @@ from sqlalchemy import and_, exists, func, or_, select
 from sqlalchemy.orm import aliased
 
 from eventapp import clock, money
-from eventapp.blueprints.admin.frame import address
+from eventapp.blueprints.admin.operations import name_of
 from eventapp.domain.listing import METHOD_WORDS
 from eventapp.extensions import db
 from eventapp.languages import _, current_locale, localized, ngettext
@@ -47,9 +47,7 @@ def todos(event: Event | None = None) -> list[Todo]:
     """What presses most first. As many statements with a thousand of each as with one."""
     found = []
     if can("registrations.read"):
-        found += operations(event)
-    if can("registrations.check_in"):
-        found += conflicts(event)
+        found += operations(event) + conflicts(event)
     if can("payments.read"):
         found += problems(event)
     if can("registrations.read"):
@@ -65,7 +63,7 @@ def ids(event: Event | None):
 
 
 def desk(event: Event | None, **filters) -> str:
-    return address("admin.registrations.index", **({"event": event.slug} if event else {}), **filters)
+    return url_for("admin.registrations.index", **({"event": event.slug} if event else {}), **filters)
 
 
 def approvals(event: Event | None) -> list[Todo]:
@@ -110,7 +108,7 @@ def conflicts(event: Event | None) -> list[Todo]:
     return [Todo("conflicts", "door-open",
                  ngettext("%(event)s: %(num)d entry made without a network is in doubt.", "%(event)s: %(num)d entries made without a network are in doubt.",
                           count, event=localized(each.title)),
-                 address("admin.checkin.conflicts", event=each.slug), "warning") for each, count in rows]
+                 url_for("admin.checkin.conflicts", event=each.slug), "warning") for each, count in rows]
 
 
 def problems(event: Event | None) -> list[Todo]:
@@ -123,7 +121,7 @@ def problems(event: Event | None) -> list[Todo]:
     return [Todo("problems", "credit-card",
                  _("The payment of %(name)s over %(amount)s needs a decision.", name=name,
                    amount=money.money_text(amount, currency, current_locale())),
-                 address("admin.registration.show", number=number), "danger") for name, amount, currency, number in rows]
+                 url_for("admin.registration.show", number=number), "danger") for name, amount, currency, number in rows]
 
 
 def operations(event: Event | None) -> list[Todo]:
@@ -134,14 +132,14 @@ def operations(event: Event | None) -> list[Todo]:
             BulkOperation.state.in_(("waiting", "running", "undoing")),
             and_(BulkOperation.state == "stopped", BulkOperation.created_at > clock.now() - timedelta(days=7))), *limited)
         .order_by(BulkOperation.id.desc()).limit(SHOWN))
-    return [Todo("operations", "history", operation_text(each), address("admin.operations.show", id=each.id),
+    return [Todo("operations", "history", operation_text(each), url_for("admin.operations.show", id=each.id),
                  more={} if each.state == "stopped" else {"value": each.ok + each.failed, "max": each.total}) for each in rows]
 
 
 def operation_text(operation: BulkOperation) -> str:
-    figures = {"done": operation.ok + operation.failed, "total": operation.total}
+    figures = {"action": name_of(operation), "done": operation.ok + operation.failed, "total": operation.total}
     if operation.state == "stopped":
-        return _("An operation was stopped after %(done)s of %(total)s.", **figures)
+        return _("%(action)s: stopped after %(done)s of %(total)s.", **figures)
     if operation.state == "undoing":
-        return _("An operation is being undone.")
-    return _("An operation is under way: %(done)s of %(total)s.", **figures)
+        return _("%(action)s: being undone.", **figures)
+    return _("%(action)s: %(done)s of %(total)s done.", **figures)
