@@ -4,7 +4,7 @@ import logging
 import secrets
 from datetime import timedelta
 
-from sqlalchemy import and_, delete, exists, func, literal, select, update
+from sqlalchemy import and_, bindparam, delete, exists, func, literal, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import contains_eager
 
@@ -100,15 +100,18 @@ def sign_in(user: User, *, host: str, address: str, user_agent: str) -> SignIn:
     return made
 
 
+WHO = (  # composed once
+    select(SignIn, Membership).join(SignIn.user).options(contains_eager(SignIn.user))
+    .outerjoin(Membership, and_(Membership.user_id == SignIn.user_id, Membership.org_id == bindparam("org_id")))
+    .where(SignIn.token_hash == bindparam("hash"), SignIn.host == bindparam("host"), SignIn.expires_at > bindparam("now"),
+           User.disabled_at.is_(None)))
+
+
 def signed_in(secret: str, host: str, org_id: int | None = None) -> User | None:
     """Whoever this secret signs in on this host at this moment, with what they are in this organisation: one statement, asked
     on every request."""
     now = clock.now()
-    row = db.session.execute(
-        select(SignIn, Membership).join(SignIn.user).options(contains_eager(SignIn.user))
-        .outerjoin(Membership, and_(Membership.user_id == SignIn.user_id, Membership.org_id == (org_id or NOBODY)))
-        .where(SignIn.token_hash == digest(secret), SignIn.host == host, SignIn.expires_at > now,
-               User.disabled_at.is_(None))).one_or_none()
+    row = db.session.execute(WHO, {"hash": digest(secret), "host": host, "now": now, "org_id": org_id or NOBODY}).one_or_none()
     if row is None:
         return None
     found, found.user.membership = row

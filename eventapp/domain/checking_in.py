@@ -189,12 +189,14 @@ def look(event_id: int, registration_id: int, checkpoint_id: int, period: str, n
                                      "period": period, "nonce": nonce}).one_or_none()
 
 
+WRITE = insert(CheckIn.__table__).on_conflict_do_nothing().returning(CheckIn.__table__.c.id)
+
+
 def write(checkpoint, registration_id, by, gate, seen: Seen, *, at, period, ordinal, result, now) -> int | None:
     """The row's id; None when the place in the count, or the nonce, has just been taken."""
-    return db.session.scalar(
-        insert(CheckIn).values(registration_id=registration_id, checkpoint_id=checkpoint.id, period=period, ordinal=ordinal, at=at, gate=gate,
-                               **whose(by), offline=seen.offline, nonce=seen.nonce, result=result, created_at=now)
-        .on_conflict_do_nothing().returning(CheckIn.id))
+    return db.session.scalar(WRITE, {
+        "registration_id": registration_id, "checkpoint_id": checkpoint.id, "period": period, "ordinal": ordinal, "at": at, "gate": gate,
+        **whose(by), "offline": seen.offline, "nonce": seen.nonce, "result": result, "created_at": now})
 
 
 def whose(by: audit.Actor) -> dict:

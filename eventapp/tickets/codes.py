@@ -11,6 +11,7 @@ import base64
 import binascii
 import hashlib
 import hmac
+from functools import lru_cache
 from typing import NamedTuple
 
 from cryptography.exceptions import InvalidSignature
@@ -49,7 +50,7 @@ def verify(public_key: bytes, text: str) -> Ticket | None:
         return None
     payload, signature, ticket = split
     try:
-        Ed25519PublicKey.from_public_bytes(public_key).verify(signature, PURPOSE + payload)
+        _public(public_key).verify(signature, PURPOSE + payload)
     except InvalidSignature:
         return None
     return ticket
@@ -85,6 +86,11 @@ def read_token(key: bytes, purpose: str, text: str) -> tuple[int, int, int] | No
 
 def _mac(key: bytes, purpose: str, payload: bytes) -> bytes:
     return hmac.digest(key, purpose.encode() + b"\0" + payload, hashlib.sha256)[:MAC]
+
+
+@lru_cache(maxsize=64)
+def _public(key: bytes) -> Ed25519PublicKey:
+    return Ed25519PublicKey.from_public_bytes(key)
 
 
 def _split(text: str) -> tuple[bytes, bytes, Ticket] | None:

@@ -100,7 +100,7 @@ def test_what_is_no_ticket_of_this_event(door):
         event = door.world.busan.event()
         foreign = door.code(door.ticket(event=event), event)
     door.world.seoul.enter()
-    answers = [door.scan(text) for text in (other, foreign, code[:-7], code[:20], "", "WMC26-7K3Q9", code[:-1] + "A", "한글" * 20, "A" * 5000)]
+    answers = [door.scan(text) for text in (other, foreign, code[:-7], code[:20], "", "WMC26-7K3Q9", code[:50] + ("A" if code[50] != "A" else "B") + code[51:], "한글" * 20, "A" * 5000)]
     assert [(one.result, one.reason) for one in answers] == [("wrong_event", "")] * 2 + [("invalid", "signature")] * 7
     # Somebody of another event can't be let in by choosing their row either.
     assert door.scan(door.world.seoul.registrations()[-1]).reason == "unknown"
