@@ -14,7 +14,7 @@ from eventapp.tickets import codes as codes_of_tickets
 from tests import make
 from tests.browser import camera
 from tests.browser.conftest import FLAGS, system_chromium
-from tests.browser.doors import Doors, Gate, Server
+from tests.browser.doors import DOOR, Doors, Gate, Server
 from tests.browser.test_pages import AXE, RUN
 from tests.make import both
 
@@ -327,6 +327,59 @@ def test_signing_out_takes_the_names_and_leaves_what_waits(doors, stand):
     assert [(row.registration_id, row.offline) for row in doors.rows()] == [(doors.people[0].id, True)]
 
 
+KEPT = """async () => {
+  const [{ name }] = await indexedDB.databases();
+  const database = await new Promise((done) => { indexedDB.open(name).onsuccess = (event) => done(event.target.result); });
+  const count = (store) => new Promise((done) => { database.transaction(store).objectStore(store).count().onsuccess = (event) => done(event.target.result); });
+  const counts = [await count("kept"), await count("scans")];
+  database.close();
+  return counts;
+}"""
+
+
+def test_logging_out_anywhere_takes_the_list_of_people_away(doors, server, stand):
+    gate = stand(member="owner@seoul-ubf.example")
+    gate.context.set_offline(True)
+    gate.scan(doors.codes[0])
+    assert gate.page.evaluate(KEPT) == [1, 1]
+    gate.page.goto("about:blank")
+    gate.context.set_offline(False)
+    gate.page.goto("/account")
+    gate.page.evaluate("document.querySelector('form[action$=\"/auth/logout\"]').requestSubmit()")
+    gate.page.wait_for_url(lambda url: "account" not in url)
+    assert gate.page.evaluate(KEPT) == [0, 1]
+
+
+def test_a_day_after_the_event_the_list_is_gone(doors, stand):
+    gate = stand("Gate A")
+    doors.world.seoul.enter()
+    doors.event.ends_at = clock.now() - timedelta(hours=25)
+    doors.event.starts_at = doors.event.ends_at - timedelta(days=1)
+    db.session.commit()
+    gate.page.reload()
+    gate.page.get_by_role("heading", name="This event is over").wait_for()
+    gate.page.wait_for_function(f"async () => (await ({STORED})())[0] === 0")
+
+
+def test_without_scripts_the_door_is_a_form(doors, server, chromium):
+    _, cookie = doors.phone("Gate A")
+    context = chromium.new_context(base_url=server.url, locale="en-US", java_script_enabled=False)
+    context.add_cookies([cookie])
+    page = context.new_page()
+    page.goto(DOOR)
+    assert not page.locator("#camera-start").is_visible() and not page.locator("#status").is_visible()
+    page.fill("#code", doors.codes[0])
+    page.keyboard.press("Enter")
+    assert page.locator("[data-result]").get_attribute("data-result") == "ok"
+    page.get_by_role("button", name="Undo 손님 1").click()
+    page.fill("#q", "손님 12")
+    page.keyboard.press("Enter")
+    page.get_by_role("button", name="Check in 손님 12", exact=True).click()
+    assert page.locator("[data-result] .verdict-name").text_content() == "손님 12"
+    context.close()
+    assert [(row.registration_id, row.undone_at is None) for row in doors.rows()] == [(doors.people[0].id, False), (doors.people[11].id, True)]
+
+
 def test_the_door_can_be_put_on_the_home_screen(stand):
     gate = stand("Gate A")
     session = gate.context.new_cdp_session(gate.page)
@@ -360,6 +413,11 @@ def test_axe_finds_nothing_on_the_door(doors, stand):
     gate.page.get_by_role("button", name="Not this one").click()
     gate.page.click("#settings-open")
     read("settings")
+    gate.context.add_cookies([{"name": "theme", "value": "light", "domain": "localhost", "path": "/"}])
+    gate.page.reload()
+    gate.sends_all()
+    gate.scan(doors.codes[0])
+    read("light")
     assert found == dict.fromkeys(found, [])
 
 

@@ -28,7 +28,7 @@ export class Camera {
     this.canvas = new OffscreenCanvas(SIDE, SIDE).getContext("2d", { willReadFrequently: true });
     // A hidden page gets a frozen picture on some phones; it is let go and asked for again.
     document.addEventListener("visibilitychange", () => {
-      if (this.wanted) document.hidden ? this.release() : this.start();
+      if (this.wanted) document.hidden ? this.release() : this.start().catch(() => this.stop());
     });
   }
 

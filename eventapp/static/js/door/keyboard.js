@@ -1,4 +1,4 @@
-// A USB scanner is a keyboard that types a code within a blink and presses Enter. Its codes are taken wherever the focus
+// A USB scanner is a keyboard that types a code within a blink and presses Enter, or Tab. Its codes are taken wherever the focus
 // is; what a person types stays where they typed it.
 
 const SLOWEST = 150; // milliseconds between two keys, for a phone that is busy; nobody types forty letters that fast
@@ -9,7 +9,7 @@ export function listen(onCode) {
   document.addEventListener("keydown", (event) => {
     const burst = event.timeStamp - last <= SLOWEST;
     last = event.timeStamp;
-    if (event.key === "Enter" || event.code === "NumpadEnter") {
+    if (event.key === "Enter" || event.key === "Tab") {
       if (burst && typed.length >= SHORTEST) {
         event.preventDefault();
         event.stopPropagation();

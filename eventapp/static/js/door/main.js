@@ -9,7 +9,7 @@ import { Queue } from "./queue.js";
 import { Screen } from "./screen.js";
 import { Search } from "./search.js";
 import { settings } from "./settings.js";
-import { install, uninstall } from "./shell.js";
+import { install, offerHomeScreen, uninstall } from "./shell.js";
 import { signal, stayAwake, wakeSound } from "./signals.js";
 import { Store } from "./store.js";
 import { verifier } from "./ticket.js";
@@ -170,7 +170,7 @@ class Door {
 
   // Many scans a minute would seal the whole book as often; the server knows them already.
   keepSoon() {
-    this.keeping ??= setTimeout(() => this.keep(), 1000);
+    this.keeping ??= setTimeout(() => this.keep(), 3000);
   }
 
   async keep() {
@@ -216,4 +216,5 @@ if (store) {
   document.documentElement.dataset.door = "live";
   await new Door(store).start();
   install(address);
+  offerHomeScreen($("home-screen"));
 }

@@ -14,3 +14,12 @@ export async function uninstall(address) {
   await registration?.unregister();
   for (const name of await caches.keys()) if (name.startsWith(`door ${address} `)) await caches.delete(name);
 }
+
+// Browsers that can put a page on the home screen say so once; others have it in their own menu.
+export function offerHomeScreen(button) {
+  addEventListener("beforeinstallprompt", (event) => {
+    event.preventDefault();
+    button.hidden = false;
+    button.onclick = () => event.prompt().finally(() => (button.hidden = true));
+  });
+}
