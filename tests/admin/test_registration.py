@@ -323,6 +323,20 @@ def test_another_who_was_quicker_is_not_written_over(seoul_owner, sign_in, world
     assert row_of(world, number).name == "김셋"
 
 
+def test_an_answer_is_changed_in_its_cell_and_one_comes_back(seoul_owner, sign_in, world):
+    number, = placed(world)
+    text = seoul_owner.get(path(number)).text
+    cells = re.findall(r'href="([^"]+/cells/answer-[^"]+)"', text)
+    # The plate is asked of those who come by car, the group once for a whole order.
+    assert [cell.rpartition("answer-")[2] for cell in cells] == ["church", "allergy", "age", "transport", "languages"]
+    referrer = {"Referer": f"http://localhost{path(number)}"}
+    form = seoul_owner.get(cells[0], headers=referrer)
+    saved = seoul_owner.post(cells[0], fields_of(form) | {"value": "부산"})
+    assert saved.status_code == 303 and saved.location == path(number)
+    assert row_of(world, number).answers["church"] == "부산"
+    assert "/cells/" not in sign_in("staff@seoul-ubf.example").get(path(number)).text
+
+
 # -- history and how much it costs -----------------------------------------------------------------------
 
 def test_the_history_goes_page_by_page_from_the_newest(seoul_owner, world):

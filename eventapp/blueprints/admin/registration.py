@@ -38,7 +38,7 @@ def everything(row: Registration) -> dict:
     number = max(1, min(request.args.get("history", 1, type=int) or 1, 1000))
     lines = showing.history(row, LINES + 1, (number - 1) * LINES, personal=can("registrations.edit"))
     return values | {
-        "mates": showing.mates(row), "form_answers": showing.answers(form.fields, row.answers),
+        "mates": showing.mates(row), "form_answers": showing.asked(form, row),
         "order_answers": showing.answers(form.fields, order.answers), "sizes": showing.sizes(showing.upload_ids(row, order)),
         "consents": showing.consents(row, form), "payments": showing.payments(order) if can("payments.read") else None,
         "books": showing.books(order) if can("payments.read") else None,

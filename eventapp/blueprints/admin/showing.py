@@ -1,13 +1,13 @@
 """One registration as staff see it: its answers in words, its history, its money, what can be done about it now."""
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from flask import current_app, url_for
 from sqlalchemy import and_, or_, select
 from sqlalchemy.orm import defer
 
-from eventapp.domain import auditing, uploading
+from eventapp.domain import asking, auditing, editing, listing, uploading
 from eventapp.extensions import db
 from eventapp.languages import _, _l, current_locale, localized
 from eventapp.models import (
@@ -38,12 +38,13 @@ LIVE = (Status.PENDING_APPROVAL, Status.PENDING_PAYMENT, Status.CONFIRMED)
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """`upload`: id of the file that was sent, with its name as `text`."""
+    """`upload`: id of the file that was sent, with its name as `text`. `edit`: where it can be changed, if it can."""
 
     key: str
     label: str
     text: str
     upload: int | None = None
+    edit: str = ""
 
 
 def form_of(order: Order) -> FormVersion:
@@ -66,6 +67,16 @@ def _answer(field: dict, value) -> Answer:
     words = {option["value"]: localized(option["label"]) for option in field.get("options", ())}
     values = value if isinstance(value, list) else [value]
     return Answer(field["key"], label, ", ".join(words.get(one, str(one)) for one in values))
+
+
+def asked(form: FormVersion, registration: Registration) -> list[Answer]:
+    """One participant's answers, with what was asked and left empty, and where each can be changed."""
+    fields = [field for field in form.fields if not field.get("per_order")]
+    empty = {field["key"]: "" for field in fields if asking.is_asked(field, registration.answers, registration.programs)}
+    known = listing.questions(registration.event) if can("registrations.edit") else {}
+    writable = {key for key, field in known.items() if editing.is_writable(f"answer-{key}", field)}
+    return [replace(answer, edit=address("admin.cells.edit", number=registration.number, key=f"answer-{answer.key}"))
+            if answer.key in writable else answer for answer in answers(fields, empty | registration.answers)]
 
 
 def upload_ids(registration: Registration, order: Order) -> list[int]:
