@@ -123,6 +123,7 @@ def device_here(permission: str) -> Member | None:
     if permission not in DEVICE or not secret or not event or g.org is None or g.org.status == "suspended":
         return None
     device = devices.by_secret(event, secret)
+    g.device_id = device and device.id  # for the logs
     return Member(None, "DEVICE", DEVICE, [device.event_id], device) if device else None
 
 

@@ -202,6 +202,9 @@ BREACHES = [
                         "SELECT org_id, event_id, 'x', 'entry', '{{}}', 0, 1, 'event', false, now() FROM orders WHERE id = :waiting RETURNING id) "
                         "INSERT INTO check_ins (org_id, registration_id, checkpoint_id, at, nonce, created_at) "
                         "SELECT r.org_id, r.id, door.id, now(), 'x', now() FROM registrations r, door WHERE order_id = :waiting"),
+    ("tickets.entered_once", "WITH door AS (SELECT p.id FROM checkpoints p JOIN orders o ON o.event_id = p.event_id WHERE o.id = :free LIMIT 1) "
+                             "INSERT INTO check_ins (org_id, registration_id, checkpoint_id, ordinal, at, nonce, created_at) "
+                             "SELECT r.org_id, r.id, door.id, n, now(), 'x' || n, now() FROM registrations r, door, generate_series(1, 2) n WHERE order_id = :free"),
     ("tickets.keys", "UPDATE events SET ticket_key = NULL"),
     ("tenancy.policies", "ALTER TABLE orders NO FORCE ROW LEVEL SECURITY"),
     ("tenancy.policies", "DROP POLICY own_rows ON programs"),

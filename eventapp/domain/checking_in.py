@@ -58,7 +58,7 @@ class Passage:
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """`result` is one of `models.check_in.RESULTS`; `reason` says more where there is more to say: signature, unknown, approval,
-    rejected, expired, replaced, program, not_yet, closed, nonce."""
+    rejected, expired, replaced, program, not_yet, closed, nonce, undone."""
 
     nonce: str
     result: str
@@ -152,10 +152,12 @@ def judge(checkpoint: Checkpoint, person, version: int | None, at: datetime) -> 
 
 
 def again(seen: Seen, checkpoint: Checkpoint, person, entries) -> Verdict:
-    """The same scan was sent before: the same answer."""
+    """The same scan was sent before: the same answer, unless it was taken back since."""
     row = person.answered
     if (row["registration_id"], row["checkpoint_id"]) != (person.id, checkpoint.id):
         return Verdict(seen.nonce, "invalid", "nonce", person)
+    if row["undone"]:
+        return Verdict(seen.nonce, "invalid", "undone", person, row["id"])
     others = [each for each in entries if each.id != row["id"]]
     return Verdict(seen.nonce, row["result"], "", person, row["id"], others[0] if others else None)
 
@@ -179,7 +181,7 @@ LOOK = (  # composed once: it is asked at every scan
     select(Registration.id, Registration.number, Registration.name, Registration.status, Registration.flag, Registration.ticket_version,
            ITEMS.label("items"), _listed(THERE, CheckIn.id, CheckIn.ordinal, CheckIn.at, CheckIn.gate, order=CheckIn.at).label("entries"),
            select(func.jsonb_build_object("id", CheckIn.id, "registration_id", CheckIn.registration_id, "checkpoint_id", CheckIn.checkpoint_id,
-                                          "result", CheckIn.result)).where(CheckIn.nonce == bindparam("nonce")).scalar_subquery().label("answered"))
+                                          "result", CheckIn.result, "undone", CheckIn.undone_at.is_not(None))).where(CheckIn.nonce == bindparam("nonce")).scalar_subquery().label("answered"))
     .where(Registration.id == bindparam("registration_id"), Registration.event_id == bindparam("event_id")))
 
 

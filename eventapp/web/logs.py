@@ -27,8 +27,7 @@ class JsonFormatter(logging.Formatter):
             line["org_id"] = org
         if has_request_context():
             line["request_id"] = g.get("request_id")
-            if g.get("user_id"):
-                line["user_id"] = g.user_id
+            line |= {name: g.get(name) for name in ("user_id", "device_id") if g.get(name)}
         line.update({key: value for key, value in record.__dict__.items() if key not in STANDARD})
         if record.exc_info:
             line["trace"] = redact(self.formatException(record.exc_info))

@@ -124,6 +124,14 @@ def test_the_last_entry_is_taken_back(door, at_the_door):
         assert at_the_door.post(f"{DOOR}/undo", wrong).status_code == 404, wrong
 
 
+def test_the_answer_to_a_scan_sent_again_after_undo_does_not_say_come_in(door, at_the_door):
+    sent = {"code": door.code(door.ticket()), "nonce": "n1"}
+    entry = re.search(r'name="entry" value="(\d+)"', at_the_door.post(DOOR, sent).text)[1]
+    at_the_door.post(f"{DOOR}/undo", {"entry": entry})
+    again = at_the_door.post(DOOR, sent)
+    assert result(again) == "invalid" and "taken back" in again.text
+
+
 def test_with_every_checkpoint_closed_the_door_says_so(door, at_the_door):
     door.entrance.closed = True
     db.session.commit()

@@ -120,7 +120,8 @@ def words(verdict: Verdict, event) -> tuple[str, str]:
                                        "rejected": _("The registration was not accepted.")}.get(verdict.reason, _("This registration was cancelled."))),
         "wrong_event": (_("Wrong event"), _("This is a ticket for another event.")),
         "invalid": (_("Not valid"), {"approval": _("The registration is waiting for approval."), "program": _("This checkpoint is for a program they do not have."),
-                                     "not_yet": _("This checkpoint is not open yet."), "closed": _("This checkpoint is closed.")}.get(
+                                     "not_yet": _("This checkpoint is not open yet."), "closed": _("This checkpoint is closed."),
+                                     "undone": _("This scan was taken back. Scan the ticket again.")}.get(
                                          verdict.reason, _("This is not a ticket of ours, or it could not be read whole."))),
     }[verdict.result]
 
