@@ -56,7 +56,8 @@ def lines(offer: Offer, entry: Entry) -> list[pricing.Line]:
 
 def check(offer: Offer, entry: Entry) -> dict[str, str]:
     """What is wrong, by the name of the form's field."""
-    errors = ordering.check_person(entry.person, needs_email=False)
+    errors = {"form": _("This event has been cancelled")} if offer.event.status == "cancelled" else {}
+    errors |= ordering.check_person(entry.person, needs_email=False)
     if entry.letter and not entry.person.email.strip():
         errors["email"] = _("Without an email address no letter can be sent. Enter one, or send none.")
     errors |= ordering.check_programs(offer, entry.person, on_sale=False)

@@ -195,6 +195,13 @@ def test_the_same_form_at_another_event_is_not_the_same(seoul_owner, world):
     assert len(world.seoul.orders()) == 1
 
 
+def test_nobody_is_registered_for_what_is_cancelled(seoul_owner, world):
+    world.seoul.event().status = "cancelled"
+    db.session.commit()
+    answer = seoul_owner.post(NEW, typed())
+    assert (answer.status_code, "This event has been cancelled" in answer.text) == (422, True)
+
+
 def test_approval_is_not_asked_for(seoul_owner, world):
     from eventapp.models import Program
 
