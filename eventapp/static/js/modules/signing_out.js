@@ -2,7 +2,7 @@
 // for the next who signs in. The form goes on when that is done: a page that is left has no time for it.
 document.addEventListener("submit", async (event) => {
   const form = event.target;
-  if (!form.action.endsWith("/auth/logout") || !window.indexedDB?.databases) return;
+  if (!form.getAttribute("action")?.endsWith("/auth/logout") || !window.indexedDB?.databases) return;
   event.preventDefault();
   const doors = (await indexedDB.databases()).filter(({ name }) => name.startsWith("door "));
   await Promise.allSettled(doors.map(({ name }) => new Promise((done) => {
