@@ -59,7 +59,7 @@ document.addEventListener("htmx:after:settle", () => {
     if (!form.contains(document.activeElement)) {
       field?.focus();
       if (field?.matches("input:not([type=radio]):not([type=checkbox])")) field.select();
-      form.closest(".cell").scrollIntoView({ block: "nearest", inline: "nearest" });
+      form.scrollIntoView({ block: "nearest", inline: "nearest" });
     }
     return;
   }
