@@ -1,9 +1,12 @@
 """Chromium in front of the live application."""
 import os
+from dataclasses import replace
 
 import pytest
 from playwright.sync_api import sync_playwright
 
+from eventapp import config
+from tests.browser.doors import Doors, Gate, Server
 from tests.live import serving
 
 FLAGS = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu", "--disable-quic", "--no-first-run",
@@ -77,3 +80,51 @@ def eventually():
             time.sleep(0.05)
         return found
     return wait
+
+
+# -- doors -------------------------------------------------------------------------------------------------------
+
+@pytest.fixture
+def doors(world) -> Doors:
+    return Doors(world)
+
+
+@pytest.fixture
+def server(app):
+    original = app.config["SETTINGS"]
+    server = Server(app)
+    app.config["SETTINGS"] = replace(original, port=server.port)
+    config.activate(app.config["SETTINGS"])
+    app.testing = False
+    yield server
+    server.stalled.clear()
+    server.stop()
+    app.testing = True
+    app.config["SETTINGS"] = original
+    config.activate(original)
+
+
+@pytest.fixture
+def stand(chromium, server, doors):
+    """`gate = stand("Gate A")`: a phone that has joined as this door and is ready. Scripts may not have failed anywhere."""
+    contexts, errors = [], []
+
+    def stand(name: str = "", member="", init="", **options) -> Gate:
+        context = chromium.new_context(base_url=server.url, viewport={"width": 390, "height": 844}, locale="en-US", **options)
+        contexts.append(context)
+        device, cookie = doors.phone(name) if name else (None, None)
+        context.add_cookies([cookie] if cookie else [])
+        if init:
+            context.add_init_script(init)
+        page = context.new_page()
+        page.set_default_timeout(15_000)
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        page.on("console", lambda message: errors.append(message.text)
+                if message.type == "error" and "Failed to load resource" not in message.text else None)
+        gate = Gate(page, device)
+        return (gate.sign_in(member) if member else gate).open()
+
+    yield stand
+    for context in contexts:
+        context.close()
+    assert errors == []

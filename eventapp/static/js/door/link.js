@@ -72,8 +72,7 @@ export class Link {
         this.found();
         return answer;
       }
-      if (response.type === "opaqueredirect" || response.status === 401) this.end("signed_out");
-      else if (response.status === 403 || response.status === 404) this.end("revoked");
+      if (response.type === "opaqueredirect" || [401, 403, 404].includes(response.status)) await this.refused(response);
       else if (response.status === 400 && body && (await this.renew())) return this.call(path, body, patience);
       else if (response.status < 500 && response.status !== 429 && response.status !== 408) throw new Rejected(response.status);
       else this.lost();
@@ -82,6 +81,12 @@ export class Link {
       this.lost();
     }
     return null;
+  }
+
+  // Only the server's own word takes waiting scans away with the rest; a proxy's 403 must not.
+  async refused(response) {
+    const { error } = await response.json().catch(() => ({}));
+    this.end(error === "revoked" ? "revoked" : "signed_out");
   }
 
   // The token of a session that is new: once, because a second 400 has another reason.

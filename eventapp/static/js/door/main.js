@@ -1,8 +1,8 @@
 // The door: a scan comes in by camera, scanner, hand or search; the server is asked if it answers at once, otherwise the
 // door decides; what was decided here is kept, sealed, until the server has taken it.
 import { Book } from "./book.js";
-import { Camera, Decoder } from "./camera.js";
 import { decide } from "./decide.js";
+import { hands } from "./hands.js";
 import { listen } from "./keyboard.js";
 import { Link } from "./link.js";
 import { Queue } from "./queue.js";
@@ -10,7 +10,7 @@ import { Screen } from "./screen.js";
 import { Search } from "./search.js";
 import { settings } from "./settings.js";
 import { install, offerHomeScreen, uninstall } from "./shell.js";
-import { signal, stayAwake, wakeSound } from "./signals.js";
+import { signal } from "./signals.js";
 import { Store } from "./store.js";
 import { verifier } from "./ticket.js";
 import { speakZone } from "./words.js";
@@ -38,48 +38,8 @@ class Door {
     this.changed();
     this.search = new Search(this.book, (person) => this.scan({ registration: person.id, version: person.version }));
     listen((code) => this.scan({ code }));
-    this.open();
+    hands((code) => this.scan({ code }));
     this.link.keepAlive(() => this.refresh());
-  }
-
-  // Everything that a hand can touch.
-  open() {
-    const decoder = new Decoder(); // begun now, so that the first guest doesn't wait for it
-    const camera = new Camera($("video"), decoder, (code) => this.scan({ code }));
-    for (const touch of ["pointerdown", "keydown"]) addEventListener(touch, wakeSound, { passive: true });
-    $("camera-start").addEventListener("click", () => this.look(camera));
-    $("torch").addEventListener("click", () => this.shine(camera));
-    $("scan").addEventListener("submit", (event) => {
-      event.preventDefault();
-      this.typed($("code").value.trim());
-    });
-    // Who has allowed the camera once need not be asked again.
-    navigator.permissions?.query({ name: "camera" }).then(({ state }) => state === "granted" && this.look(camera), () => {});
-  }
-
-  async look(camera) {
-    try {
-      await camera.start();
-      document.body.dataset.camera = "on";
-      $("torch").hidden = !camera.hasTorch;
-      await stayAwake();
-    } catch (error) {
-      camera.stop();
-      document.body.dataset.camera = error.name === "NotAllowedError" ? "refused" : "none";
-    }
-  }
-
-  shine(camera) {
-    const on = $("torch").getAttribute("aria-pressed") !== "true";
-    $("torch").setAttribute("aria-pressed", on);
-    camera.torch(on).catch(() => ($("torch").hidden = true));
-  }
-
-  // Enter in the one field: a whole code is a scan; one person found by hand is asked about; else the list stays.
-  typed(text) {
-    const [only, another] = $("people").querySelectorAll("button");
-    if (text.length > 40 && !text.includes(" ")) return $("code").value = "", this.scan({ code: text });
-    if (only && !another) only.click();
   }
 
   // One after the other, in the order in which they stood there.
@@ -97,8 +57,9 @@ class Door {
     if (!this.book.ready || !checkpoint || this.link.ended) return this.screen.note("not_ready");
     const scan = { nonce: crypto.randomUUID(), version: null, ...what, checkpoint: checkpoint.id, gate: this.settings.gate(),
       at: this.book.now().toISOString(), offline: false, let_in: false, made: Date.now() };
-    const verdict = (await this.ask(scan)) ?? (await this.decide(scan));
+    const answer = await this.ask(scan);
     if (this.link.ended) return;
+    const verdict = answer ?? (await this.decide(scan));
     this.screen.show(verdict, verdict.result === "ok" ? { nonce: scan.nonce, entry: verdict.entry, name: verdict.name } : null);
     performance.measure("verdict", { start: begun, detail: { offline: scan.offline, result: verdict.result, reason: verdict.reason } });
     this.changed();

@@ -7,7 +7,7 @@ const $ = (id) => document.getElementById(id);
 
 export class Search {
   constructor(book, onChosen) {
-    Object.assign(this, { book, onChosen, index: new Map() });
+    Object.assign(this, { book, onChosen, index: new WeakMap() });
     $("code").addEventListener("input", () => this.look());
     $("confirm").addEventListener("close", () => {
       if ($("confirm").returnValue === "yes") this.onChosen(this.chosen);
@@ -17,7 +17,7 @@ export class Search {
 
   look() {
     const words = plain($("code").value).split(" ").filter(Boolean);
-    const found = words.length ? this.find(words) : [];
+    const found = words.length ? this.find(words) : []; // in the order of their registration
     $("people").replaceChildren(...found.slice(0, SHOWN).map((person) => this.row(person)));
     $("people").hidden = found.length === 0;
     $("people-none").hidden = found.length > 0 || words.join("").length < 2;
@@ -26,19 +26,20 @@ export class Search {
 
   find(words) {
     const inAll = (text) => words.every((word) => text.includes(word));
+    const found = [...this.book.people.values()].filter((person) => AT_DOORS.has(person.status) && inAll(this.textsOf(person).all));
     // Whose name it is goes before whose number has it somewhere.
-    return [...this.book.people.values()].filter((person) => AT_DOORS.has(person.status) && inAll(this.textOf(person)))
-      .sort((one, other) => inAll(plain(other.name)) - inAll(plain(one.name)) || one.name.localeCompare(other.name, undefined, { numeric: true }));
+    const named = found.filter((person) => inAll(this.textsOf(person).name));
+    const others = found.filter((person) => !named.includes(person));
+    return [...named, ...others];
   }
 
-  textOf(person) {
-    const name = `${person.name}\n${person.number}`;
-    const known = this.index.get(person.id);
-    if (known?.name === name) return known.text;
-    // Spaces go as well: 김 하나 is 김하나, and wmc26-7k3 is found by 7k3.
-    const text = `${plain(person.name)} ${plain(person.name).replaceAll(" ", "")} ${plain(person.number)}`;
-    this.index.set(person.id, { name, text });
-    return text;
+  textsOf(person) {
+    if (!this.index.has(person)) {
+      const name = plain(person.name);
+      const names = `${name} ${name.replaceAll(" ", "")}`; // 김 하나 is 김하나
+      this.index.set(person, { name: names, all: `${names} ${plain(person.number)}` });
+    }
+    return this.index.get(person);
   }
 
   row(person) {

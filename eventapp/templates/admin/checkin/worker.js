@@ -69,7 +69,7 @@ async function door(event) {
   const kept = await cache.match(PAGE);
   const network = fetch(event.request).then(async (page) => {
     if (page.ok) event.waitUntil(keepPage(cache).catch(() => {}));
-    if (page.type === "opaqueredirect" || (page.status >= 400 && page.status < 500)) await forget(cache);
+    if (page.type === "opaqueredirect" || [401, 403, 404].includes(page.status)) await forget(cache);
     return page;
   });
   event.waitUntil(network.catch(() => {}));
