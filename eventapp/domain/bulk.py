@@ -112,9 +112,9 @@ class Results:
     rows: list[tuple[str, str]] = field(default_factory=list)
 
 
-def begin(action: Action, query, *, member, asked: str = "") -> BulkOperation:
-    """Write down whom it is about: `query` selects the registrations. `asked`: the filter, as it stands in the address."""
-    operation = BulkOperation(user_id=member.user.id, action=action.name, parameters={"filter": asked})
+def begin(action: Action, query, *, member, **asked) -> BulkOperation:
+    """Write down whom it is about: `query` selects the registrations. `asked` is kept beside it: the filter that chose them."""
+    operation = BulkOperation(user_id=member.user.id, action=action.name, parameters=asked)
     db.session.add(operation)
     db.session.flush()
     turn = func.row_number().over(order_by=(Registration.order_id, Registration.position, Registration.id))
@@ -127,6 +127,13 @@ def begin(action: Action, query, *, member, asked: str = "") -> BulkOperation:
         raise Refused(_("Nobody was chosen. Tick at least one registration."))
     operation.event_id = first if first == last else None
     return operation
+
+
+def all_within(operation: BulkOperation, member) -> bool:
+    """Whether the member may still do it to everybody it is about; they may have been limited to other events since."""
+    mine = member.registrations().with_only_columns(Registration.id, maintain_column_froms=True)
+    others = select(BulkRow.id).where(BulkRow.operation_id == operation.id, BulkRow.registration_id.not_in(mine))
+    return member.event_ids is None or db.session.scalar(others.limit(1)) is None
 
 
 @dataclass

@@ -7,7 +7,7 @@ from flask import Blueprint, Response, abort, g, redirect, request, url_for
 from eventapp.blueprints.admin import operations
 from eventapp.domain import Refused, RefusedFields, bulk, listing
 from eventapp.domain.bulk_actions import ACTIONS, action_named
-from eventapp.languages import _, current_locale
+from eventapp.languages import LOCALES, _, current_locale, force_locale
 from eventapp.models import BulkOperation, Registration
 from eventapp.permissions import requires
 from eventapp.unit_of_work import undo
@@ -26,7 +26,7 @@ def begin(event=None):
         return confirm(operations.operation_or_404(request.form.get("operation", type=int)))
     action = action_named(request.form.get("action", ""))
     allowed(action)
-    return operations.draft(bulk.begin(action, chosen(event), member=g.member, asked=asked()))
+    return operations.draft(bulk.begin(action, chosen(event), member=g.member, **asked(event)))
 
 
 def allowed(action) -> None:
@@ -45,14 +45,22 @@ def chosen(event):
     return query.where(Registration.number.in_(numbers))
 
 
-def asked() -> str:
-    """The filter, where it was what chose them."""
-    return request.query_string.decode() if request.form.get("all") else ""
+def asked(event) -> dict:
+    """The filter, where it was what chose them: as it stands in the address, and in words, for the list of operations."""
+    if not request.form.get("all"):
+        return {}
+    words = {}
+    for locale in LOCALES:
+        with force_locale(locale):
+            words[locale] = listing.described(request.args, event)
+    return {"filter": request.query_string.decode(), "filter_words": words}
 
 
 def confirm(operation: BulkOperation):
-    action = ACTIONS[operation.action]
+    action = ACTIONS.get(operation.action) or abort(404)
     allowed(action)
+    if not bulk.all_within(operation, g.member):
+        abort(404)
     try:
         if action.name == "export":
             return export(operation)

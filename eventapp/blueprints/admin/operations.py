@@ -1,16 +1,14 @@
 """What was done to many registrations: how far it is, how it ended, taking it back; and the list of all of it."""
 import io
-from urllib.parse import parse_qsl
 
 from flask import Blueprint, abort, g, redirect, request, send_file, url_for
 from sqlalchemy import select
-from werkzeug.datastructures import MultiDict
 
 from eventapp import clock
-from eventapp.domain import bulk, exporting, listing
+from eventapp.domain import bulk, exporting
 from eventapp.domain.bulk_actions import ACTIONS, WORDS, checkpoints_of
 from eventapp.extensions import db
-from eventapp.languages import _, _l
+from eventapp.languages import _, _l, localized
 from eventapp.models import BulkOperation, Event, Organization, User
 from eventapp.permissions import requires
 from eventapp.web.pages import is_htmx, page, target
@@ -22,8 +20,6 @@ STATES = {
     "draft": (_l("Not begun"), "neutral"), "waiting": (_l("About to begin"), "info"), "running": (_l("Under way"), "info"),
     "stopped": (_l("Stopped"), "warning"), "done": (_l("Done"), "success"), "undoing": (_l("Being undone"), "info"),
     "undone": (_l("Undone"), "neutral")}
-OTHERS = {"import": _l("Import")}
-"""Operations that have pages of their own."""
 
 
 @bp.get("/operations")
@@ -35,7 +31,7 @@ def index():
     events = rows_by_id(Event, {row.event_id for row in rows if row.event_id})
     return page("admin/operations/index.html", rows=rows[:PAGE], number=number, more=len(rows) > PAGE, events=events,
                 people=rows_by_id(User, {row.user_id for row in rows}), states=STATES, name_of=name_of, zone=zone(),
-                filters={row.id: filter_words(row, events.get(row.event_id)) for row in rows[:PAGE]})
+                filter_words=filter_words)
 
 
 def rows_by_id(model, ids) -> dict:
@@ -46,7 +42,7 @@ def rows_by_id(model, ids) -> dict:
 @requires("registrations.read")
 def show(id):
     operation = operation_or_404(id)
-    if operation.action in OTHERS and g.member.can("registrations.create"):
+    if operation.action == "import" and g.member.can("registrations.create"):
         event = db.session.get(Event, operation.event_id)
         return redirect(url_for("admin.imports.show", event=event.slug, id=operation.parameters["import"]), 303)
     return draft(operation) if operation.state == "draft" else shown(operation)
@@ -130,15 +126,15 @@ def shown(operation: BulkOperation):
 
 def around(operation: BulkOperation, event: Event | None) -> dict:
     return {"title": name_of(operation), "state": STATES[operation.state], "zone": zone(event), "floating": is_htmx() and target() == "bulk",
-            "author": db.session.get(User, operation.user_id), "filter": filter_words(operation, event), "back": back(operation, event)}
+            "author": db.session.get(User, operation.user_id), "back": back(operation, event)}
 
 
 def name_of(operation: BulkOperation) -> str:
-    return str(ACTIONS[operation.action].label if operation.action in ACTIONS else OTHERS.get(operation.action, operation.action))
+    return str(ACTIONS[operation.action].label) if operation.action in ACTIONS else _("Import")
 
 
-def filter_words(operation: BulkOperation, event: Event | None) -> list[str]:
-    return listing.described(MultiDict(parse_qsl(operation.parameters.get("filter", ""))), event)
+def filter_words(operation: BulkOperation) -> list[str]:
+    return localized(operation.parameters.get("filter_words")) or []
 
 
 def back(operation: BulkOperation, event: Event | None) -> str:
