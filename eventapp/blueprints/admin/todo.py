@@ -10,7 +10,7 @@ from eventapp import clock, money
 from eventapp.blueprints.admin.operations import name_of
 from eventapp.domain.listing import METHOD_WORDS
 from eventapp.extensions import db
-from eventapp.languages import _, current_locale, localized, ngettext
+from eventapp.languages import _, current_locale, localized, ngettext, number
 from eventapp.models import (
     BulkOperation,
     CheckIn,
@@ -113,10 +113,10 @@ def conflicts(event: Event | None) -> list[Todo]:
 
 def problems(event: Event | None) -> list[Todo]:
     """Payments of which the gateway says something else than we do: each of them, because each is looked at alone."""
-    number = (select(Registration.number).where(Registration.order_id == Order.id).order_by(Registration.position).limit(1)
-              .correlate(Order).scalar_subquery())
+    first = (select(Registration.number).where(Registration.order_id == Order.id).order_by(Registration.position).limit(1)
+             .correlate(Order).scalar_subquery())
     rows = db.session.execute(
-        select(Order.name, Payment.amount, Payment.currency, number).join(Order, Order.id == Payment.order_id)
+        select(Order.name, Payment.amount, Payment.currency, first).join(Order, Order.id == Payment.order_id)
         .where(Payment.problem.is_not(None), Order.event_id.in_(ids(event))).order_by(Payment.id.desc()).limit(SHOWN))
     return [Todo("problems", "credit-card",
                  _("The payment of %(name)s over %(amount)s needs a decision.", name=name,
@@ -137,7 +137,7 @@ def operations(event: Event | None) -> list[Todo]:
 
 
 def operation_text(operation: BulkOperation) -> str:
-    figures = {"action": name_of(operation), "done": operation.ok + operation.failed, "total": operation.total}
+    figures = {"action": name_of(operation), "done": number(operation.ok + operation.failed), "total": number(operation.total)}
     if operation.state == "stopped":
         return _("%(action)s: stopped after %(done)s of %(total)s.", **figures)
     if operation.state == "undoing":
