@@ -91,7 +91,12 @@ def test_tabs_count_and_chips_take_filters_off(seoul_owner, world):
     counts = dict(re.findall(r'>([A-Z][a-z ]+) <span class="tab-count">([0-9,+]+)</span>', seoul_owner.get(DESK).text))
     assert counts == {"All": "3", "Awaiting payment": "1", "Confirmed": "2"}
     chips = re.findall(r'class="chip" href="([^"]+)"', page.text)
-    assert chips == [DESK + "?q=lee", DESK + "?status=confirmed"]
+    assert chips == [DESK + "?status=confirmed"]  # one status is a tab
+    two = seoul_owner.get(DESK + "?status=confirmed&status=expired&paid=yes&size=25")
+    assert re.findall(r'class="chip" href="([^"]+)"', two.text) == [
+        DESK + query for query in ("?status=expired&amp;paid=yes&amp;size=25", "?status=confirmed&amp;paid=yes&amp;size=25",
+                                   "?status=confirmed&amp;status=expired&amp;size=25")]
+    assert f'class="chip-clear" href="{DESK}?size=25"' in two.text
 
 
 def test_columns_are_chosen_in_the_address_and_name_is_always_there(seoul_owner, world):

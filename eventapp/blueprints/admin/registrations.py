@@ -220,6 +220,8 @@ class Desk:
     @property
     def chips(self) -> list[Chip]:
         asked = listing.asked(self.args, self.event)
+        if sum(one.name == "status" for one in asked) == 1:
+            asked = [one for one in asked if one.name != "status"]  # the tabs say it
         return [Chip(one.label, one.text, self.to(
             pair for pair in self.kept() if not (pair[0] == one.name and listing.clean(pair[1]) == one.value))) for one in asked]
 
