@@ -18,6 +18,13 @@ def next_url(default: str) -> str:
     return target if is_local(target) else default
 
 
+def came_from() -> str:
+    """The page of ours that led here, or nothing."""
+    parts = urlsplit(request.referrer or "")
+    path = parts.path + (f"?{parts.query}" if parts.query else "")
+    return path if parts.netloc == request.host and is_local(path) else ""
+
+
 def login_url() -> str:
     wanted = request.full_path.rstrip("?") if request.method == "GET" else ""
     if request.headers.get("HX-Current-URL"):

@@ -12,7 +12,7 @@ from eventapp.languages import _
 from eventapp.models import Event, Registration
 from eventapp.permissions import requires
 from eventapp.web.pages import is_htmx, page, pieces
-from eventapp.web.urls import is_local
+from eventapp.web.urls import came_from, next_url
 
 bp = Blueprint("cells", __name__)
 
@@ -90,7 +90,5 @@ def in_words(column, value) -> str:
 
 def back() -> str:
     """To the page that the form was opened from, when it is one of ours."""
-    address = urlsplit(request.referrer or "")
-    came = f"{address.path}?{address.query}" if address.query else address.path
-    wanted = request.form.get("next") or (came if address.netloc == request.host and "/cells/" not in address.path else "")
-    return wanted if wanted and is_local(wanted) else url_for("admin.registrations.index")
+    came = came_from()
+    return next_url(came if came and "/cells/" not in came else url_for("admin.registrations.index"))
