@@ -117,7 +117,7 @@ def stand(chromium, server, doors):
         if init:
             context.add_init_script(init)
         page = context.new_page()
-        page.set_default_timeout(15_000)
+        page.set_default_timeout(30_000)
         page.on("pageerror", lambda error: errors.append(str(error)))
         page.on("console", lambda message: errors.append(message.text)
                 if message.type == "error" and "Failed to load resource" not in message.text else None)

@@ -84,7 +84,7 @@ def test_the_verdict_does_not_wait_for_a_server_that_hangs(doors, server, stand)
     server.stalled.set()
     first, second = gate.scan(doors.codes[0], doors.codes[1])
     assert first["offline"] and second["offline"]
-    assert 900 < first["ms"] < 2500 and second["ms"] < SWIFT  # asked once, then known to be away
+    assert 900 < first["ms"] < 6000 and second["ms"] < 900  # asked once, then known to be away
     server.stalled.clear()
     gate.sends_all()
     # The first may have been written when the server woke up, before the door sent it again: it is one entry all the same.

@@ -27,6 +27,7 @@ export class Screen {
     const passed = first ? say(first.gate ? "first_at_gate" : "first_at", { at: time(first.at), gate: first.gate }) : "";
     write(box, { word, name: verdict.name, programs: verdict.programs, flag: verdict.flag, first: passed, advice, number: verdict.number });
     box.hidden = false;
+    $("note").textContent = "";
     signal(KINDS[result] ?? "no");
     clearTimeout(this.clearing);
     if (result === "ok") this.clearing = setTimeout(() => this.clear(), YES);
