@@ -142,6 +142,13 @@ CHECKS = (
         UNION ALL
         SELECT a.org_id, 'webhook of account ' || a.id FROM gateway_accounts a WHERE NOT EXISTS (
             SELECT FROM payment_routes t WHERE t.key = 'webhook:' || a.webhook_token AND t.org_id = a.org_id AND t.id = a.id)"""),
+    Check("money.remembered", "what a registration remembers of its order and its line items is so", """
+        SELECT r.org_id, r.id AS registration, r.method, o.method AS of_order, r.sold, s.sold AS of_lines, r.programs FROM registrations r
+        JOIN orders o ON o.org_id = r.org_id AND o.id = r.order_id
+        LEFT JOIN (SELECT l.org_id, l.registration_id, sum(l.quantity * l.unit_price) AS sold, array_agg(DISTINCT p.code) AS programs
+                   FROM line_items l JOIN programs p ON p.org_id = l.org_id AND p.id = l.program_id GROUP BY l.org_id, l.registration_id
+                  ) AS s ON s.org_id = r.org_id AND s.registration_id = r.id
+        WHERE r.method <> o.method OR r.sold <> coalesce(s.sold, 0) OR r.programs <> coalesce(s.programs, '{}')"""),
     # -- tickets --------------------------------------------------------------------------------------
     Check("tickets.confirmed", "only who is confirmed, or was and cancelled, has a time of confirmation", """
         SELECT org_id, number, status, confirmed_at FROM registrations

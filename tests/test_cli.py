@@ -195,6 +195,9 @@ BREACHES = [
                    "WHERE order_id = :settled AND kind = 'paid'"),
     ("money.entries", "UPDATE ledger_entries SET debit = 'sales', credit = 'bank' WHERE order_id = :settled AND kind = 'paid'"),
     ("money.amounts", "UPDATE payments SET amount = amount + 1 WHERE order_id = :waiting"),
+    ("money.remembered", "UPDATE registrations SET sold = sold + 1 WHERE order_id = :free"),
+    ("money.remembered", "UPDATE registrations SET method = 'card' WHERE order_id = :free"),
+    ("money.remembered", "UPDATE registrations SET programs = '{{}}' WHERE order_id = :free"),
     ("tickets.confirmed", "UPDATE registrations SET confirmed_at = NULL WHERE order_id = :free"),
     ("tickets.letters", "INSERT INTO email_messages (org_id, key, kind, locale, recipient, subject, body, order_id, state, error, created_at) "
                         "SELECT org_id, 'x', 'order_confirmed', 'ko', 'a@example.com', '', '', id, 'sent', '', now() FROM orders WHERE id = :waiting"),

@@ -109,3 +109,28 @@ def test_a_filter_is_said_in_words_and_in_the_readers_language(three):
                                               "How you come: Train", "Payment: Not received"]
     with force_locale("ko"):
         assert listing.described(MultiDict([("answer-transport", "car")]), three) == ["교통편: 자가용"]
+
+
+def test_a_registration_follows_its_order_and_its_line_items(three):
+    seri = db.session.scalar(select(Registration).where(Registration.name == SERI))
+    assert (seri.method, sorted(seri.programs), seri.sold) == ("manual_transfer", ["lodging", "main-conference"], 150_000)
+    seri.order.method = "virtual_account"
+    nights = next(item for item in seri.line_items if item.quantity == 2)
+    nights.quantity = 3
+    db.session.commit()
+    db.session.refresh(seri)
+    assert (seri.method, seri.sold) == ("virtual_account", 175_000)
+    seri.status = "expired"
+    db.session.flush()
+    db.session.delete(nights)
+    db.session.commit()
+    db.session.refresh(seri)
+    assert (seri.programs, seri.sold) == (["main-conference"], 100_000)
+
+
+def test_many_line_items_at_once_are_told_apart(three):
+    make.order(three, *[Participant(name=f"Guest {n}", email="g@example.com", chosen={"free-day": 1, "main-conference": 1}) for n in range(60)],
+               method="manual_transfer")
+    db.session.commit()
+    found = db.session.execute(select(Registration.programs, Registration.sold).where(Registration.name.like("Guest %"))).all()
+    assert [(sorted(programs), sold) for programs, sold in found] == [(["free-day", "main-conference"], 100_000)] * 60
