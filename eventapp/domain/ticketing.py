@@ -249,7 +249,7 @@ def mail_approved(order: Order, operation: int) -> None:
     """The offer: how much, until when, and the link to pay."""
     papers, owed = Papers(order), ledger.owed(order)
     offered = [one for one in papers.registrations if one.status == Status.PENDING_PAYMENT]
-    if offered and owed > 0 and order.hold_until:
+    if offered and owed > 0 and order.hold_until and order.hold_until > clock.now():
         _to_buyer(papers, "order_approved", registrations=offered, about=str(operation), owed=owed)
 
 
