@@ -13,7 +13,7 @@ from eventapp.extensions import db
 from eventapp.web.urls import sign
 from tests import make, specimens
 
-NAMES = set("Eventapp English UBF QR PDF JPEG PNG WebP MB HSBC SC iM KB Kakao Chrome Safari Firefox Linux Owner Operator "
+NAMES = set("Eventapp English UBF QR PDF JPEG PNG WebP MB HSBC SC iM KB CSV XLSX USB Shift MEET Kakao Chrome Safari Firefox Linux Owner Operator "
             "Participant Door Staff Admin localhost".split())
 """Latin words that Korean text keeps, people's names of the tests' world included."""
 OWN = ("한국어", "박참가", "김하나", "이두리", "서울UBF")
@@ -37,7 +37,7 @@ class Reader(HTMLParser):
         values = dict(attributes)
         self.language = self.language or values.get("lang", "")
         other = values.get("lang", self.language) != self.language
-        if tag in ("script", "style", "pre", "iframe") or other or self._silent:
+        if tag in ("script", "style", "pre", "iframe", "kbd", "code") or other or self._silent:
             if tag not in ("meta", "link", "input", "img", "br", "use", "path"):
                 self._silent.append(tag)
             return
