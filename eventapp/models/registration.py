@@ -50,7 +50,10 @@ class Registration(Tenant, Base):
         Index("registrations_email_idx", "org_id", "event_id", "email", "id", postgresql_include=FACETS),
         Index("registrations_phone_idx", "org_id", "event_id", "phone", "id"),
         Index("registrations_numbers_idx", "org_id", "event_id", "number", "id"),
-        Index("registrations_created_idx", "org_id", "event_id", "created_at", "id", postgresql_include=[*FACETS, "sold", "search"]),
+        Index("registrations_created_idx", "org_id", "event_id", "created_at", "id", postgresql_include=[*FACETS, "search"]),
+        Index("registrations_paid_idx", "org_id", "event_id", "paid_at", "id"),
+        Index("registrations_sold_idx", "org_id", "event_id", "sold", "id"),
+        Index("registrations_method_idx", "org_id", "event_id", "method", "id"),
     )
 
     order_id: Mapped[Id]
