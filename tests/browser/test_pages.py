@@ -17,6 +17,8 @@ RUN = """async (rules) => {
 }"""
 RULES = {(390, "light"): [], (390, "dark"): ["color-contrast", "link-in-text-block"], (1280, "dark"): []}
 """Of axe at each look; none named is all of them. What a theme decides is asked in both, the rest at each width."""
+TURNS = [("ko", 390, "light"), ("en", 1280, "dark"), ("ko", 1280, "light"), ("en", 390, "dark"), ("ko", 820, "dark"), ("en", 820, "light")]
+"""Of the staff's pages, which are made of the same pieces: each is read once, the next one in the next language and look."""
 REGISTER = "/seoul-ubf/wmc-2026/register"
 
 
@@ -47,26 +49,44 @@ def chromium(tmp_path_factory):
 @pytest.mark.parametrize("locale", ["ko", "en"])
 def test_every_page(shown, chromium, locale):
     visits, problems = camera.Visits(chromium, shown, locale), []
-    for scene in scenes(shown, locale):
+    for scene, looks in turns(scenes(shown, locale), locale):
         page = visits.open(scene)
-        problems += [f"{scene.name}-{locale}: {problem}" for problem in read(page, scene, locale)]
+        problems += [f"{scene.name}-{locale}: {problem}" for problem in read(page, scene, looks)]
         page.close()
     visits.close()
     found = problems + visits.complaints
     assert not found, "\n".join(["", *found])
 
 
-def read(page, scene, locale):
-    """What is wrong with a page. axe does not ask for the language, so one is enough; nor do colours for the width."""
+def turns(every, locale):
+    """(scene, {look: axe's rules, or None where only the width is asked}). axe does not ask for the language, so one is enough."""
+    for scene in every:
+        if not scene.staff:
+            themes = ("light", "dark") if locale == "ko" else ("light",)
+            yield scene, {(width, theme): rules_of(scene, (width, theme)) if locale == "ko" else None for width in (390, 1280) for theme in themes}
+    for number, scene in enumerate(scene for scene in every if scene.staff and not scene.repeats):
+        language, wide, theme = TURNS[number % len(TURNS)]
+        if language == locale:
+            yield scene, {(width, theme): [] if width == wide else None for width in camera.WIDTHS}
+
+
+def rules_of(scene, look):
+    """Colours do not depend on the width."""
+    rules = RULES.get(look)
+    return None if scene.repeats and (look[0], rules) != (390, []) else rules
+
+
+def read(page, scene, looks):
+    """What is wrong with a page."""
     if (headings := page.locator("h1").count()) != 1:
         yield f"{headings} first headings"
     if scene.scripts:
         page.evaluate(AXE)
-    for width, theme in camera.looks(page, themes=camera.THEMES if locale == "ko" else ("light",)):
+    for width, theme in camera.looks(page, looks):
         if (needed := page.evaluate("document.documentElement.scrollWidth")) > width:
             yield f"{needed} pixels wide at {width}"
-        rules = RULES.get((width, theme)) if locale == "ko" else None
-        if scene.scripts and rules is not None and not (scene.repeats and (width, rules) != (390, [])):
+        rules = looks[width, theme]
+        if scene.scripts and rules is not None:
             yield from (f"{width} {theme} {line}" for line in page.evaluate(RUN, rules))
 
 

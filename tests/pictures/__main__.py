@@ -1,4 +1,4 @@
-"""`python -m tests.pictures [--out pictures] [--docs] [names…]`: every page, or those whose names begin so."""
+"""`python -m tests.pictures [--out pictures] [--docs] [--crowd] [names…]`: every page, or those whose names begin so."""
 import argparse
 import logging
 import os
@@ -13,21 +13,25 @@ from pathlib import Path
 from PIL import Image
 
 from eventapp import config, create_app, release
+from eventapp.demo import crowd
 from eventapp.supervisor.postgres import EmbeddedPostgres
 from tests.pictures import camera, sheets
 from tests.pictures.scenes import scenes
+from tests.pictures.staff_scenes import crowd_scenes
 from tests.pictures.stage import stage, tickets
 
 LOCALES = ("ko", "en")
 DOCS = {"event": "event-fold-en-1280-light.png", "register": "register-filled-en-390-light.png"}
 """Pictures that are kept in `docs/pictures/`."""
 TALLEST_KEPT = 1200
+CROWD = 100_000
 
 
 def main() -> int:
     options = argparse.ArgumentParser(prog="make pictures", description=__doc__)
     options.add_argument("--out", type=Path, default=Path("pictures"))
     options.add_argument("--docs", action="store_true", help="also renew those of docs/pictures")
+    options.add_argument("--crowd", action="store_true", help="also the desk with 100,000 rows, which take a minute to write")
     options.add_argument("names", nargs="*")
     chosen = options.parse_args()
     began = time.monotonic()
@@ -35,9 +39,13 @@ def main() -> int:
     folder.chmod(0o755)
     database = EmbeddedPostgres(folder / "postgres", durable=False)
     try:
-        with stage(application(database.start(), folder / "var")) as made:
+        app = application(database.start(), folder / "var")
+        with stage(app) as made:
+            if chosen.crowd:
+                with app.app_context():
+                    print(crowd.gather(CROWD), flush=True)
             print(f"The stage is set after {time.monotonic() - began:.0f} s: {made.url}", flush=True)
-            pictures, complaints = take(made, chosen.out, chosen.names, folder)
+            pictures, complaints = take(made, chosen, folder)
     finally:
         database.stop()
         shutil.rmtree(folder, ignore_errors=True)
@@ -63,8 +71,9 @@ def application(database_url: str, var: Path):
     return app
 
 
-def take(made, out: Path, names: list[str], folder: Path):
+def take(made, chosen, folder: Path):
     """Each language has a browser of its own, at the same time."""
+    out, names = chosen.out, chosen.names
     out.mkdir(parents=True, exist_ok=True)
     for old in out.glob("*.png") if not names else ():
         old.unlink()
@@ -74,11 +83,11 @@ def take(made, out: Path, names: list[str], folder: Path):
         place.mkdir()
         with camera.browser(place) as chromium:
             visits = camera.Visits(chromium, made, locale)
-            for scene in scenes(made, locale):
+            for scene in [*scenes(made, locale), *(crowd_scenes(locale) if chosen.crowd else [])]:
                 if names and not scene.name.startswith(tuple(names)):
                     continue
                 page = visits.open(scene)
-                for width, theme in camera.looks(page):
+                for width, theme in camera.looks(page, scene.looks(locale)):
                     path = out / f"{scene.name}-{locale}-{width}-{theme}.png"
                     camera.photograph(page, scene, path)
                     taken[scene.name, locale, width, theme] = path

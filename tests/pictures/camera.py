@@ -7,12 +7,11 @@ from urllib.parse import urlsplit
 from playwright.sync_api import Error, sync_playwright
 
 from eventapp.config import ROOT
-from tests.pictures.scenes import Scene
+from tests.pictures.scene import WIDTHS, Scene
 from tests.pictures.stage import NOW, Stage
 
 FLAGS = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu", "--disable-quic", "--no-first-run", "--hide-scrollbars",
          "--disable-background-networking", "--disable-component-update", "--disable-sync", "--font-render-hinting=none"]
-WIDTHS, THEMES = {390: 844, 1280: 900}, ("light", "dark")
 TALLEST = 6000
 """Pixels of a page; forty participants are more than anybody looks at."""
 STAND_IN = "window.TossPayments = () => ({ payment: () => ({ requestPayment: () => new Promise(() => {}) }) });"
@@ -100,13 +99,12 @@ def sign_in(context, who: str) -> None:
     page.close()
 
 
-def looks(page, themes=THEMES):
-    """The page at each width and in each theme: (width, theme)."""
-    for width, height in WIDTHS.items():
-        page.set_viewport_size({"width": width, "height": height})
-        for theme in themes:
-            page.emulate_media(color_scheme=theme, reduced_motion="reduce")
-            yield width, theme
+def looks(page, wanted):
+    """The page as it looks at each of these: (width, theme)."""
+    for width, theme in wanted:
+        page.set_viewport_size({"width": width, "height": WIDTHS[width]})
+        page.emulate_media(color_scheme=theme, reduced_motion="reduce")
+        yield width, theme
 
 
 def photograph(page, scene: Scene, path: Path) -> None:

@@ -1,32 +1,10 @@
 """What is photographed, and what the browser test reads."""
-from collections.abc import Callable
-from dataclasses import dataclass
-
 from eventapp import mail
+from tests.pictures.scene import OPERATOR, PARTICIPANT, STAFF, Scene
+from tests.pictures.staff_scenes import staff_scenes
 from tests.pictures.stage import SLUG, Stage
 
 WMC = "/seoul-ubf/wmc-2026"
-OWNER, STAFF, PARTICIPANT, OPERATOR = ("owner@seoul-ubf.example", "door@seoul-ubf.example", "participant@seoul-ubf.example",
-                                       "operator@example.com")
-
-
-@dataclass(frozen=True)
-class Scene:
-    """A page: how it is reached, who looks, and what they do there before it is looked at."""
-
-    name: str
-    path: str
-    who: str = ""
-    """Signed in as."""
-    order: str = ""
-    """The browser has made this one of the stage's orders."""
-    act: Callable | None = None
-    scripts: bool = True
-    status: int = 200
-    fold: bool = False
-    """Only what is seen without scrolling."""
-    repeats: bool = False
-    """The same over and over: one look of axe will do."""
 
 
 def scenes(stage: Stage, locale: str) -> list[Scene]:
@@ -50,20 +28,21 @@ def scenes(stage: Stage, locale: str) -> list[Scene]:
         Scene("success-transfer", "/registration/success", order="owing"),
         Scene("success-approval", "/registration/success", order="approval"),
         *(Scene(f"order-{state}", orders[state]) for state in
-          ("confirmed", "eight", "owing", "deposit", "approval", "cancelled", "expired", "card")),
+          ("confirmed", "eight", "owing", "deposit", "approval", "cancelled", "expired", "card", "approved", "rejected")),
         Scene("order-cancel", orders["confirmed"] + "/cancel"), Scene("order-cancel-eight", orders["eight"] + "/cancel"),
         Scene("login", "/auth/login"), Scene("login-wrong", "/auth/login", act=sign_in_wrongly, status=422), Scene("signup", "/auth/signup"),
         Scene("signup-wrong", "/auth/signup", act=sign_up_wrongly, status=422), Scene("reset", "/auth/reset"),
         Scene("reset-sent", "/auth/reset", act=ask_for_reset),
         Scene("account", "/account", who=PARTICIPANT), Scene("account-security", "/account/security", who=PARTICIPANT),
         Scene("account-password", "/account/password", who=PARTICIPANT), Scene("account-cancel", stage.cancel, who=PARTICIPANT),
-        Scene("admin", "/seoul-ubf/admin", who=OWNER), Scene("platform", "/platform-admin", who=OPERATOR),
+        Scene("platform", "/platform-admin", who=OPERATOR),
         Scene("platform-organizations", "/platform-admin/organizations", who=OPERATOR),
         Scene("error-404", "/seoul-ubf/nothing-here", status=404), Scene("error-403", "/seoul-ubf/admin", who=STAFF, status=403),
         *(Scene(f"error-{status}", f"/dev/ui?status={status}", status=status) for status in (400, 413, 429, 500, 503)),
         Scene("ui", "/dev/ui"), Scene("mailbox", "/dev/mailbox"),
         Scene("mailbox-letter", f"/dev/mailbox/{stage.letters['order_confirmed', locale]}"),
         *(Scene(f"mail-{kind}", f"/dev/mailbox/{stage.letters[kind, locale]}/html") for kind in mail.KINDS),
+        *staff_scenes(stage, locale),
     ]
 
 

@@ -7,8 +7,8 @@ from PIL import Image, ImageDraw, ImageFont
 from eventapp.config import ROOT
 
 FONT = ROOT / "eventapp/static/vendor/pretendard/ttf/Pretendard-SemiBold.ttf"
-COLUMNS, LABEL, GAP = {390: 10, 1280: 5}, 26, 14
-THUMBNAIL = {390: (240, 620), 1280: (480, 620)}
+COLUMNS, LABEL, GAP = {390: 10, 820: 6, 1280: 5}, 26, 14
+THUMBNAIL = {390: (240, 620), 820: (400, 620), 1280: (480, 620)}
 ROWS = 2
 """On a sheet: more than two are too small to see anything."""
 

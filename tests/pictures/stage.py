@@ -22,6 +22,7 @@ from eventapp.web.urls import sign
 from tests import make, specimens
 from tests.live import Quiet
 from tests.make import both
+from tests.pictures import staff_stage
 
 NOW = datetime(2026, 11, 2, 1, 30, tzinfo=UTC)
 """Half past ten in the morning in Seoul: with the clock standing still the pictures of two runs can be compared."""
@@ -44,6 +45,8 @@ class Stage:
     letters: dict[tuple[str, str], str] = field(default_factory=dict)
     cancel: str = ""
     """Where the participant cancels one of their own registrations."""
+    staff: dict[str, str] = field(default_factory=dict)
+    """What the staff's scenes have to know: addresses, codes, numbers."""
 
 
 @contextmanager
@@ -106,7 +109,8 @@ def furnish(app, settings, made: Stage) -> None:
         made.cookies["approval"] = sign("order", [order.org_id, order.id])
     events_in_every_state()
     db.session.commit()
-    tenancy.enter(None)
+    with app.test_request_context("/"):
+        staff_stage.furnish(made, NOW)
     made.letters = write_letters(settings)
 
 
