@@ -208,7 +208,7 @@ TRIGGERS = (
         END IF;
         RETURN NULL;
     END $$
-    """,
+    """,  # noqa: S608 - our own words
     """CREATE TRIGGER tell_added AFTER INSERT ON line_items REFERENCING NEW TABLE AS changed
        FOR EACH STATEMENT EXECUTE FUNCTION line_items_tell()""",
     """CREATE TRIGGER tell_changed AFTER UPDATE ON line_items REFERENCING NEW TABLE AS changed

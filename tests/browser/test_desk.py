@@ -60,10 +60,10 @@ def test_a_day_at_the_desk_by_keyboard(live, visit, world, four):
     page.keyboard.type("나다")
     expect(page.locator("#desk tbody tr")).to_have_count(2)
     page.wait_for_url("**q=*")
-    assert page.input_value("#q") == "나다"
+    expect(page.locator("#q")).to_have_value("나다")
     page.click(".chip-clear")
     expect(page.locator("#desk tbody tr")).to_have_count(4)
-    assert page.input_value("#q") == ""
+    expect(page.locator("#q")).to_have_value("")
     page.go_back()
     expect(page.locator("#desk tbody tr")).to_have_count(2)
     page.keyboard.press("?")

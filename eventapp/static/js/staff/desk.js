@@ -60,6 +60,11 @@ if (document.querySelector("[data-desk]")) {
   markOpen();
 }
 
+// Typing asks by itself; leaving the field for a link would ask once more, and the later answer would win over the link's.
+document.addEventListener("change", (event) => {
+  if (event.target.matches("[data-desk] #q")) event.stopPropagation();
+}, true);
+
 // The cross of the panel closes it here; the address forgets it without a request.
 document.addEventListener("click", (event) => {
   const close = event.target.closest('#panel [data-panel="close"]');
