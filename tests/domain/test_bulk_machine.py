@@ -58,7 +58,8 @@ class Machine(RuleBasedStateMachine):
     def staff_do_something_to_some(self, action, every, offset, back):
         self.enter()
         before = states(self.world)
-        chosen = self.owner.registrations().where(Registration.order_id.in_(self.orders), Registration.id % every == offset % every)
+        ids = db.session.scalars(select(Registration.id).where(Registration.order_id.in_(self.orders)).order_by(Registration.id)).all()
+        chosen = self.owner.registrations().where(Registration.id.in_(ids[offset % every::every]))
         try:
             operation = bulk.begin(ACTIONS[action], chosen, member=self.owner)
         except Refused:
@@ -72,7 +73,6 @@ class Machine(RuleBasedStateMachine):
             assert states(self.world) == before
         self.world.seoul.enter()
 
-    @precondition(lambda self: self.last)
     @rule()
     def they_take_it_back(self):
         self.enter()
@@ -82,6 +82,8 @@ class Machine(RuleBasedStateMachine):
             db.session.rollback()
 
     def undo(self):
+        if self.last is None:
+            return
         bulk.undo(db.session.get(BulkOperation, self.last), by=self.owner.actor)
         db.session.commit()
 
