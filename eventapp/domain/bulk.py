@@ -87,13 +87,14 @@ def facts(operation: BulkOperation, *conditions):
 
 
 def lock_next(operation: BulkOperation, state: str, size: int) -> list:
-    """The next rows whose turn it is, whole orders where that is possible, and nobody else's until the commit."""
-    rows = db.session.execute(
-        select(BulkRow.id, BulkRow.registration_id, Registration.order_id)
-        .outerjoin(Registration, Registration.id == BulkRow.registration_id)
-        .where(BulkRow.operation_id == operation.id, BulkRow.state == state).order_by(BulkRow.position).limit(size + 1)).all()
+    """The next rows whose turn it is, always whole orders, and nobody else's until the commit."""
+    query = (select(BulkRow.id, BulkRow.registration_id, Registration.order_id)
+             .outerjoin(Registration, Registration.id == BulkRow.registration_id)
+             .where(BulkRow.operation_id == operation.id, BulkRow.state == state).order_by(BulkRow.position))
+    rows = db.session.execute(query.limit(size + 1)).all()
     if len(rows) > size:
-        rows = [row for row in rows if row.order_id != rows[-1].order_id] or rows
+        last = rows[-1].order_id
+        rows = [row for row in rows if row.order_id != last] or db.session.execute(query.where(Registration.order_id == last)).all() or rows
     for model, ids in ((Order, {row.order_id for row in rows}), (Registration, {row.registration_id for row in rows})):
         db.session.execute(select(model.id).where(among(model.id, ids)).order_by(model.id).with_for_update(key_share=True))
     return facts(operation, among(BulkRow.id, [row.id for row in rows])) if rows else []
@@ -117,7 +118,7 @@ class Results:
 
 def begin(action: Action, query, *, member, **asked) -> BulkOperation:
     """Write down whom it is about: `query` selects the registrations. `asked` is kept beside it: the filter that chose them."""
-    operation = BulkOperation(user_id=member.user.id, action=action.name, parameters=asked)
+    operation = BulkOperation(user_id=member.user.id, action=action.name, parameters=asked | {"looked_at": clock.now().isoformat()})
     db.session.add(operation)
     db.session.flush()
     turn = func.row_number().over(order_by=(Registration.order_id, Registration.position, Registration.id))
@@ -366,9 +367,10 @@ def visible(member):
 
 def of_member(operation_id: int, member) -> BulkOperation | None:
     """The operation, when this member may see it; a draft is its author's alone."""
-    operation = db.session.scalar(visible(member).where(BulkOperation.id == operation_id))
-    return operation or db.session.scalar(select(BulkOperation).where(
-        BulkOperation.id == operation_id, BulkOperation.state == "draft", BulkOperation.user_id == member.user.id))
+    operation = db.session.scalar(visible(member).where(BulkOperation.id == operation_id)) or db.session.scalar(
+        select(BulkOperation).where(BulkOperation.id == operation_id, BulkOperation.state == "draft",
+                                    BulkOperation.user_id == member.user.id))
+    return operation if operation and all_within(operation, member) else None
 
 
 def results(operation: BulkOperation) -> dict[tuple[str, str], Results]:
@@ -421,9 +423,12 @@ def one_batch_back(operation_id: int) -> bool:
         operation.state, operation.finished_at = "undone", clock.now()
         return False
     kept = reasons_to_keep(operation, rows)
+    kept |= action.reasons_to_keep([row for row in rows if row.row_id not in kept])
+    kept |= without_room([row for row in rows if row.row_id not in kept])
+    if action.whole_orders:
+        staying = {row.order_id for row in rows if row.row_id in kept}
+        kept |= {row.row_id: "same_order" for row in rows if row.order_id in staying and row.row_id not in kept}
     chosen = [row for row in rows if row.row_id not in kept]
-    kept |= without_room(chosen)
-    chosen = [row for row in chosen if row.row_id not in kept]
     if chosen:
         action.take_back(chosen, operation=operation, by=by)
         restore(chosen, by)

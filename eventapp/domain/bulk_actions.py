@@ -4,6 +4,8 @@
 answer otherwise for some of them: {registration's id: a reason, or a dict to be kept with the row}; `take_back` undoes what
 `bulk.restore` does not, which puts back the registrations themselves, their orders' time and the books.
 """
+from datetime import datetime
+
 from sqlalchemy import func, select, update
 
 from eventapp import audit, clock
@@ -36,7 +38,8 @@ WORDS = {
     "no_email": _l("no email address"),
     "already": _l("already checked in"), "unpaid": _l("not paid"), "cancelled": _l("cancelled"), "invalid": _l("not confirmed"),
     "wrong_event": _l("of another event"),
-    "paid_since": _l("paid meanwhile"), "changed": _l("changed meanwhile by somebody else"), "entered": _l("checked in meanwhile"),
+    "paid_since": _l("paid meanwhile"), "same_order": _l("paid for together with somebody who stays"),
+    "changed": _l("changed meanwhile by somebody else"), "entered": _l("checked in meanwhile"),
 }
 """Behind a number in the look-ahead ("8 over capacity"), and beside a name in the result."""
 
@@ -50,6 +53,8 @@ class Action:
     """Whether it changes the registrations themselves."""
     size = 500
     """Rows of one transaction."""
+    whole_orders = False
+    """Whether it is taken back for all of an order or for nobody of it."""
 
     def widen(self, query):
         """Whom it concerns, beside those who were chosen."""
@@ -68,8 +73,18 @@ class Action:
     def apply(self, rows, *, operation, by) -> dict:
         raise NotImplementedError
 
+    def reasons_to_keep(self, rows) -> dict[int, str]:
+        """Of rows that look as they were left: {row's id: why it stays all the same}."""
+        return {}
+
     def take_back(self, rows, *, operation, by) -> None:
         pass
+
+
+def paid_since(row, parameters: dict) -> bool:
+    """Whether the money came after staff had looked: they have not decided about somebody who has paid."""
+    looked_at = parameters.get("looked_at")
+    return bool(looked_at and row.price and row.paid_at and row.paid_at > datetime.fromisoformat(looked_at))
 
 
 def line(given, name: str) -> str:
@@ -113,7 +128,9 @@ class Reject(Action):
         return {"reason": reason}
 
     def decide(self, row, room, parameters):
-        return "ok" if row.status == Status.PENDING_APPROVAL else "not_waiting"
+        if row.status != Status.PENDING_APPROVAL:
+            return "not_waiting"
+        return "paid_since" if paid_since(row, parameters) else "ok"
 
     def apply(self, rows, *, operation, by):
         deciding.reject(rows, by=by, operation=operation, reason=operation.parameters["reason"])
@@ -135,8 +152,9 @@ class Cancel(Action):
         return {"reason": reason, "give_back": give_back}
 
     def decide(self, row, room, parameters):
-        live = row.status in (Status.PENDING_APPROVAL, Status.PENDING_PAYMENT, Status.CONFIRMED)
-        return "ok" if live else "ended"
+        if row.status not in (Status.PENDING_APPROVAL, Status.PENDING_PAYMENT, Status.CONFIRMED):
+            return "ended"
+        return "paid_since" if paid_since(row, parameters) else "ok"
 
     def apply(self, rows, *, operation, by):
         deciding.cancel(rows, by=by, operation=operation, reason=operation.parameters["reason"],
@@ -175,6 +193,7 @@ class Tag(Action):
 class MarkPaid(Action):
     name, label, permission = "mark_paid", _l("Mark as paid"), "payments.mark_received"
     size = 50
+    whole_orders = True
 
     def widen(self, query):
         """A transfer pays for the whole order."""
@@ -199,6 +218,10 @@ class MarkPaid(Action):
             else:
                 outcome |= dict.fromkeys(mine, {"payment": receiving.receive(order, by=by).id})
         return outcome
+
+    def reasons_to_keep(self, rows):
+        untouched = {id_ for id_ in {row.before["payment"] for row in rows} if receiving.is_untouched(id_)}
+        return {row.row_id: "changed" for row in rows if row.before["payment"] not in untouched}
 
     def take_back(self, rows, *, operation, by):
         for payment_id in sorted({row.before["payment"] for row in rows}):

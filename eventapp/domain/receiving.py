@@ -7,7 +7,7 @@ from eventapp import audit
 from eventapp.domain import attempts, ledger, paying
 from eventapp.extensions import db
 from eventapp.models import Order, Payment
-from eventapp.payments.provider import AUTHORIZED, AWAITING_DEPOSIT, MANUAL_TRANSFER, PENDING
+from eventapp.payments.provider import AUTHORIZED, AWAITING_DEPOSIT, MANUAL_TRANSFER, PAID, PENDING
 
 
 def is_elsewhere(order: Order) -> bool:
@@ -30,6 +30,13 @@ def receive(order: Order, *, by) -> Payment:
         db.session.flush()
     paying.mark_received(payment, payment.amount, by=by)
     return payment
+
+
+def is_untouched(payment_id: int) -> bool:
+    """Whether the money is all there, and is just what the order costs: nothing has been given back or changed since."""
+    payment = db.session.get(Payment, payment_id, populate_existing=True)
+    return (payment.status == PAID and payment.balance == payment.amount and payment.problem is None
+            and ledger.owed(db.session.get(Order, payment.order_id)) == 0)
 
 
 def take_back(payment_id: int, *, by) -> None:

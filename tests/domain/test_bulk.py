@@ -8,10 +8,20 @@ import pytest
 from sqlalchemy import func, select, text
 
 from eventapp import audit, clock, faults, outbox, tenancy
-from eventapp.domain import bulk, deciding, ledger, paying, registering
+from eventapp.domain import bulk, checking_in, deciding, ledger, paying, receiving, registering
 from eventapp.domain.bulk_actions import ACTIONS
 from eventapp.extensions import db
-from eventapp.models import AuditLog, BulkOperation, BulkRow, LedgerEntry, Order, OutboxItem, Payment, Registration, Status
+from eventapp.models import (
+    AuditLog,
+    BulkOperation,
+    BulkRow,
+    LedgerEntry,
+    Order,
+    OutboxItem,
+    Payment,
+    Registration,
+    Status,
+)
 from eventapp.permissions import member_of
 from tests import crowds, make
 from tests.admin.test_bulk import sound, states
@@ -405,3 +415,58 @@ def test_drafts_go_after_a_day_and_what_was_done_stays(camp, stay, owner, world)
     assert db.session.scalars(select(BulkOperation.state)).all() == ["done"]
     assert count(BulkRow.id > 0) == 2
     assert deciding.LEAST and audit.SYSTEM
+
+
+# -- orders of several ------------------------------------------------------------------------------------------------
+
+def owing(camp, stay, owner, people: int, count: int = 1) -> None:
+    """Approved, and to be paid for by a transfer."""
+    crowds.waiting(camp, stay, count, people=people, method="manual_transfer")
+    do("approve", owner)
+
+
+def statuses(world) -> dict[str, int]:
+    world.seoul.enter()
+    return dict(db.session.execute(select(Registration.status, func.count()).group_by(Registration.status)).all())
+
+
+def test_a_delegation_larger_than_a_batch_is_paid_for_and_taken_back_as_one(app, camp, stay, owner, world):
+    owing(camp, stay, owner, people=60)
+    operation = fresh(do("mark_paid", owner))
+    assert (operation.ok, operation.failed, statuses(world)) == (60, 0, {Status.CONFIRMED: 60})
+    bulk.undo(fresh(operation), by=owner.actor)
+    db.session.commit()
+    assert statuses(world) == {Status.PENDING_PAYMENT: 60} and sound(app)
+
+
+def test_a_payment_stays_for_all_of_an_order_of_which_somebody_has_come_in(app, camp, stay, owner, world):
+    owing(camp, stay, owner, people=2, count=2)
+    operation = do("mark_paid", owner)
+    world.seoul.enter()
+    first = db.session.scalars(select(Registration).order_by(Registration.id)).first()
+    checking_in.enter([first], checking_in.checkpoints(camp)[0], by=owner.actor)
+    db.session.commit()
+    bulk.undo(fresh(operation), by=owner.actor)
+    db.session.commit()
+    assert statuses(world) == {Status.CONFIRMED: 2, Status.PENDING_PAYMENT: 2} and sound(app)
+    assert {reason: found.count for (_state, reason), found in bulk.results(fresh(operation)).items()} == {"": 2, "entered": 1, "same_order": 1}
+
+
+def test_who_has_paid_since_staff_looked_is_not_cancelled_with_those_who_have_not(app, camp, stay, owner, world):
+    owing(camp, stay, owner, people=1, count=2)
+    operation = begin("cancel", owner, Registration.status == Status.PENDING_PAYMENT)
+    world.seoul.enter()
+    receiving.receive(world.seoul.orders()[0], by=owner.actor)
+    db.session.commit()
+    bulk.start(fresh(operation), {"reason": "Not paid"}, member=owner)
+    db.session.commit()
+    assert statuses(world) == {Status.CONFIRMED: 1, Status.CANCELLED: 1} and sound(app)
+    assert [reason for _state, reason in bulk.results(fresh(operation))] == ["", "paid_since"]
+
+
+def test_a_member_who_was_limited_since_can_neither_see_nor_undo_what_they_did_elsewhere(camp, stay, owner, world):
+    crowds.waiting(camp, stay, 1)
+    operation = do("approve", owner)
+    assert bulk.of_member(operation.id, owner).id == operation.id
+    owner.event_ids = [world.seoul.event("wmc-2026").id]
+    assert bulk.of_member(operation.id, owner) is None
