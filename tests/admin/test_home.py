@@ -5,8 +5,8 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import event as sqlalchemy_event
 
-from eventapp import clock
-from eventapp.domain import paying
+from eventapp import audit, clock
+from eventapp.domain import paying, registering
 from eventapp.extensions import db
 from eventapp.models import BulkOperation, CheckIn, Checkpoint, EmailMessage, Membership
 from tests import make
@@ -71,6 +71,24 @@ def test_what_waits_comes_first_and_leads_to_the_desk(seoul_owner, world):
     assert "₩100,000" in page
     assert row(page, "meetup") == ["0", "0", "1", "0"]
     assert row(page, "wmc-2026") == ["0", "1", "0", "0"]
+
+
+def test_a_transfer_of_somebody_who_has_gone_is_awaited_no_more(seoul_owner, world):
+    with world.seoul.inside():
+        order = register_for_money(world.seoul)
+        registering.cancel(registering.of_order(order), by=audit.SYSTEM)
+        db.session.commit()
+    assert waits(seoul_owner.get("/seoul-ubf/admin").text) == {}
+
+
+def test_an_operation_is_shown_to_those_who_may_open_it(seoul_owner, sign_in, world):
+    with world.seoul.inside():
+        running = BulkOperation(user_id=world.user("owner@seoul-ubf.example").id, action="approve", state="running", total=3)
+        db.session.add(running)
+        db.session.commit()
+    staff = sign_in("staff@seoul-ubf.example")
+    assert waits(staff.get("/seoul-ubf/admin").text) == {}
+    assert staff.get(waits(seoul_owner.get("/seoul-ubf/admin").text)["operations"]).status_code == 404
 
 
 def test_with_nothing_to_do_it_says_so(seoul_owner):

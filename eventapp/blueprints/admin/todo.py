@@ -8,6 +8,7 @@ from sqlalchemy.orm import aliased
 
 from eventapp import clock, money
 from eventapp.blueprints.admin.operations import name_of
+from eventapp.domain import bulk
 from eventapp.domain.listing import METHOD_WORDS
 from eventapp.extensions import db
 from eventapp.languages import _, current_locale, localized, ngettext, number
@@ -73,10 +74,11 @@ def approvals(event: Event | None) -> list[Todo]:
 
 
 def deposits(event: Event | None) -> list[Todo]:
-    """Transfers that have been announced and are awaited, by method and currency."""
+    """Transfers that have been announced and are awaited, by method and currency; not for who has gone meanwhile."""
+    still = exists().where(Registration.order_id == Order.id, Registration.holds)
     rows = db.session.execute(
         select(Payment.method, Payment.currency, func.count(), func.sum(Payment.amount)).join(Order, Order.id == Payment.order_id)
-        .where(Payment.status == "awaiting_deposit", Order.event_id.in_(ids(event)))
+        .where(Payment.status == "awaiting_deposit", Order.event_id.in_(ids(event)), still)
         .group_by(Payment.method, Payment.currency).order_by(Payment.method, Payment.currency))
     return [Todo("deposits", "landmark",
                  ngettext("%(method)s: %(num)d deposit is awaited, %(amount)s.", "%(method)s: %(num)d deposits are awaited, %(amount)s in total.",
@@ -128,7 +130,7 @@ def operations(event: Event | None) -> list[Todo]:
     """Bulk actions that are under way or were stopped half-way."""
     limited = [] if g.member.event_ids is None and event is None else [BulkOperation.event_id.in_(ids(event))]
     rows = db.session.scalars(
-        select(BulkOperation).where(or_(
+        bulk.visible(g.member).where(or_(
             BulkOperation.state.in_(("waiting", "running", "undoing")),
             and_(BulkOperation.state == "stopped", BulkOperation.created_at > clock.now() - timedelta(days=7))), *limited)
         .order_by(BulkOperation.id.desc()).limit(SHOWN))
