@@ -1,5 +1,6 @@
 """Tables as people send them, whole and broken."""
 import io
+import time
 import zipfile
 
 import openpyxl
@@ -111,3 +112,15 @@ def test_entities_are_not_defined():
             changed.writestr(part, text)
     with pytest.raises(Refused, match="can't be opened"):
         reading.read("a.xlsx", out.getvalue())
+
+
+def test_a_forged_sheet_with_very_many_merged_cells_takes_no_time():
+    content = sheet(["name"], ["Kim"], ["Lee"], ["Park"], merged=["A4:A5"])
+    forged, many = io.BytesIO(), b"".join(b'<mergeCell ref="A%d:XFD20000"/>' % (4 + number % 3) for number in range(30_000))
+    with zipfile.ZipFile(io.BytesIO(content)) as old, zipfile.ZipFile(forged, "w", zipfile.ZIP_DEFLATED) as new:
+        for name in old.namelist():
+            new.writestr(name, old.read(name).replace(b'<mergeCell ref="A4:A5"', many + b'<mergeCell ref="A3:A3"'))
+    begun = time.monotonic()
+    table = reading.read("people.xlsx", forged.getvalue())
+    assert time.monotonic() - begun < 5
+    assert [row.wrong for row in table.rows] == ["", "merged", "merged"]
