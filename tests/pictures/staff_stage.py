@@ -82,7 +82,7 @@ def answer(made, name: str, endpoint: str, **values) -> None:
 def camp(made, member, now) -> None:
     made_event = event("camp", both("봄 수련회", "Spring camp"), "CAMP", approval="before_payment", starts_at=now + timedelta(days=19),
                        ends_at=now + timedelta(days=21))
-    program = make.program(made_event, "stay", 100_000, 18, name=both("2박 3일", "Three days"))
+    make.program(made_event, "stay", 100_000, 18, name=both("2박 3일", "Three days"))
     make.form(made_event)
     orders = [make.order(made_event, Participant(name=name, email=f"camp{number}@example.com", phone="010-2345-6789", chosen={"stay": 1}),
                          method="manual_transfer") for number, name in enumerate(NAMES)]
@@ -101,7 +101,7 @@ def camp(made, member, now) -> None:
         answer(made, f"ahead-{action}", "admin.operations.show", id=operation.id)
     nothing = bulk.begin(ACTIONS["mark_paid"], everybody.where(Registration.status == Status.REJECTED), member=member)
     answer(made, "ahead-nothing", "admin.operations.show", id=nothing.id)
-    crowded(made, made_event, program, member)
+    crowded(made, member, now)
     for state, order in (("approved", orders[0]), ("rejected", orders[5])):
         made.orders[state] = f"/{SLUG}/camp/orders/{ticketing.order_token(order)}"
 
@@ -115,8 +115,11 @@ def done(member, action: str, orders, **given):
     return operation
 
 
-def crowded(made, made_event, program, member) -> None:
+def crowded(made, member, now) -> None:
     """One order of sixty; and what is being done to them."""
+    made_event = event("family", both("가족 캠프", "Family camp"), "FAM", starts_at=now + timedelta(days=30), ends_at=now + timedelta(days=32))
+    program = make.program(made_event, "stay", 100_000, name=both("2박 3일", "Three days"))
+    make.form(made_event)
     crowds.waiting(made_event, program, 1, people=60, mark="sixty")
     sixty = member.registrations(made_event).where(Registration.name.like("Person 1/%"))
     answer(made, "sixty", "admin.registration.show", number=db.session.scalar(sixty.order_by(Registration.id)).number)
@@ -146,7 +149,9 @@ def retreat(made, member, now) -> None:
         return registering.of_order(make.order(made_event, person, method=method))[0]
 
     people = [place(number, name) for number, name in enumerate(NAMES)]
-    unpaid, gone, paying = place(30, "배준호", "manual_transfer", dinner=2), place(31, "문가영"), place(32, "고은별", "manual_transfer", dinner=1)
+    place(30, "배준호", "manual_transfer", dinner=2)
+    gone, paying = place(31, "문가영"), place(32, "고은별", "manual_transfer", dinner=1)
+    old = ticketing.code(made_event, gone)
     registering.must_move([gone], Status.CANCELLED, by=member.actor, action="registration.cancelled", reason="몸이 아파서")
     people[4].flag, people[4].note, people[4].tags = "휠체어", "앞줄에 자리를 부탁하셨음", ["봉사", "찬양팀"]
     made_event.starts_at, made_event.ends_at = now - timedelta(hours=1), now + timedelta(hours=8)
@@ -158,12 +163,12 @@ def retreat(made, member, now) -> None:
                                         program_id=None, opens_at=now - timedelta(hours=1), closes_at=now)
     checking_in.close_checkpoint(closed, True, by=member.actor)
     arrive(made_event, entrance, meal, people, gone, member, now)
-    for name, one in (("unpaid", unpaid), ("cancelled", gone), ("already", people[0]), ("ok-ko", people[20]), ("ok-en", people[21]),
-                      ("flag-ko", people[4]), ("flag-en", people[4])):
+    people[20].flag = people[21].flag = "휠체어"
+    for name, one in (("already", people[0]), ("ok-ko", people[20]), ("ok-en", people[21])):
         made.staff[f"ticket-{name}"] = ticketing.code(made_event, one)
+    made.staff |= {"ticket-cancelled": old, "ticket-invalid": old[:-8] + "AAAAAAAA"}
     for name, one in (("plain", people[4]), ("owing", paying), ("gone", gone)):
         answer(made, name, "admin.registration.show", number=one.number)
-    made.staff["number"] = people[4].number
     stand(made_event, entrance, member, now)
     tables(made, made_event, member)
     letters(made, people[4], now)
@@ -185,6 +190,8 @@ def stand(made_event, entrance, member, now) -> None:
         device, _token = devices.invite(made_event, name, entrance, by=member.actor)
         if name != "B문":
             devices.join(device)
+            device.seen_at = now - timedelta(minutes=3)
+    db.session.flush()
     devices.revoke(device, by=member.actor)
 
 
