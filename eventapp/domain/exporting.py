@@ -348,9 +348,12 @@ def _csv(chunks, columns: list[Column], mark: str) -> Iterator[bytes]:
 
 
 def table_text(rows: list[list]) -> str:
-    """As CSV. Nothing that `cell` has let through is changed by the defused writer any more; it is the net below."""
+    """As CSV. Nothing that `cell` has let through is changed by the defused writer any more; it is the net below.
+
+    Texts stand in quotation marks: a spreadsheet that also splits at semicolons or tabs would find a formula behind one.
+    """
     out = io.StringIO()
-    csv.writer(out, lineterminator="\r\n", quoting=plain_csv.QUOTE_MINIMAL).writerows(rows)
+    csv.writer(out, lineterminator="\r\n", quoting=plain_csv.QUOTE_NONNUMERIC).writerows(rows)
     return out.getvalue()
 
 

@@ -1,10 +1,8 @@
 """Who did what to which object, when and from where."""
 import codecs
-import io
 from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from defusedcsv import csv
 from flask import Blueprint, Response, g, request, url_for
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -121,6 +119,4 @@ def table(line: auditing.Line, zone: ZoneInfo):
 
 
 def row(cells) -> bytes:
-    buffer = io.StringIO()
-    csv.writer(buffer).writerow([exporting.cell(cell) for cell in cells])
-    return buffer.getvalue().encode()
+    return exporting.table_text([[exporting.cell(cell) for cell in cells]]).encode()
