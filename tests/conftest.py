@@ -4,6 +4,7 @@ One server for the whole run; a template database is migrated and filled once; e
 has a fresh copy of it (about 15 ms), so that commits, roles, workers and races are the real ones.
 """
 import os
+import re
 import shutil
 import tempfile
 from dataclasses import replace
@@ -200,6 +201,30 @@ def participant(sign_in):
 @pytest.fixture
 def operator(sign_in):
     return sign_in("operator@example.com")
+
+
+@pytest.fixture
+def statements(app):
+    """`statements(browser.get, address)`: how many statements the application sends meanwhile. Not counted is what happens once
+    a second (the directory) or a minute (when somebody was last seen), and the context that goes with it."""
+    from sqlalchemy import event
+
+    from eventapp.extensions import db
+
+    def count(act, *arguments, **options) -> int:
+        sent = []
+
+        def note(_connection, _cursor, statement, *_rest):
+            if not re.search("set_config|organization_directory|UPDATE sign_ins", statement):
+                sent.append(statement)
+
+        event.listen(db.engine, "before_cursor_execute", note)
+        try:
+            act(*arguments, **options)
+        finally:
+            event.remove(db.engine, "before_cursor_execute", note)
+        return len(sent)
+    return count
 
 
 class Letters:

@@ -15,7 +15,7 @@ from eventapp.domain import auditing
 from eventapp.extensions import db
 from eventapp.models import AuditLog, AuditValues
 from eventapp.permissions import NAMES
-from tests.admin.test_home import limit, register, statements  # noqa: F401
+from tests.admin.test_home import limit, register
 
 PATH = "/seoul-ubf/admin/audit"
 
@@ -191,7 +191,7 @@ def test_each_page_begins_where_the_one_before_has_ended(seoul_owner, world):
     assert len(seen) == len(set(seen)) == 122
 
 
-def test_it_asks_as_often_for_many_lines_as_for_one(seoul_owner, world, statements):  # noqa: F811
+def test_it_asks_as_often_for_many_lines_as_for_one(seoul_owner, world, statements):
     write(world)
     seoul_owner.get(PATH)
     few = statements(lambda: seoul_owner.get(PATH))

@@ -3,7 +3,7 @@ import re
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import event, func, select, text
+from sqlalchemy import func, select, text
 
 from eventapp import clock, tenancy
 from eventapp.domain import bulk, ledger
@@ -244,28 +244,15 @@ def test_a_member_of_other_events_finds_nobody_and_sees_no_operation(app, seoul_
     assert sign_in("staff@seoul-ubf.example").get(f"/seoul-ubf/admin/operations/{draft}").status_code == 404
 
 
-def test_the_list_says_who_did_what_to_whom_with_as_many_questions_for_many(seoul_owner, camp, stay, world):
+def test_the_list_says_who_did_what_to_whom_with_as_many_questions_for_many(seoul_owner, camp, stay, world, statements):
     crowds.waiting(camp, stay, 3)
     do(seoul_owner, "approve", query="?status=pending_approval", all="1")
-    page, one = statements(seoul_owner, "/seoul-ubf/admin/operations")
+    page, one = seoul_owner.get("/seoul-ubf/admin/operations"), statements(seoul_owner.get, "/seoul-ubf/admin/operations")
     assert "Approve" in page.text and "Status: Awaiting approval" in page.text and "Owner" in page.text
     for number in range(3):
         do(seoul_owner, "tag", query="?program=stay", all="1", tag=f"tag {number}")
-    page, four = statements(seoul_owner, "/seoul-ubf/admin/operations")
+    page, four = seoul_owner.get("/seoul-ubf/admin/operations"), statements(seoul_owner.get, "/seoul-ubf/admin/operations")
     assert page.text.count("data-operation") == 4 and "Program: Stay" in page.text and one == four
-
-
-def statements(browser, address):
-    """The page, and how many questions it cost."""
-    count = []
-
-    def counting(*_):
-        count.append(1)
-
-    event.listen(db.engine, "before_cursor_execute", counting)
-    page = browser.get(address)
-    event.remove(db.engine, "before_cursor_execute", counting)
-    return page, len(count)
 
 
 # -- each of the others -------------------------------------------------------------------------------------------------

@@ -2,7 +2,6 @@
 import re
 
 import pytest
-from sqlalchemy import event as sql_event
 from sqlalchemy import select
 
 from eventapp.domain.ordering import Participant
@@ -184,25 +183,14 @@ def test_another_organisations_desk_shows_nothing_of_ours(busan_owner, world):
     assert "김하나" not in busan_owner.get("/busan-meetup/admin/registrations").text
 
 
-def statements(app, browser, address, **options):
-    engine, seen = db.engine, []
-    listen = lambda conn, cursor, statement, *rest: seen.append(statement)  # noqa: E731
-    sql_event.listen(engine, "before_cursor_execute", listen)
-    try:
-        assert browser.get(address, **options).status_code == 200
-    finally:
-        sql_event.remove(engine, "before_cursor_execute", listen)
-    return len(seen)
-
-
 @pytest.mark.parametrize("address", [DESK + "?columns=" + ",".join(("name", "programs", "checkin", "total", "tags", "answer-age")), ALL])
-def test_many_rows_cost_as_many_statements_as_one(app, seoul_owner, world, address):
+def test_many_rows_cost_as_many_statements_as_one(seoul_owner, world, statements, address):
     people(world, "김하나")
     seoul_owner.get(address)
     for headers in ({}, HTMX):
-        one = statements(app, seoul_owner, address, headers=headers)
+        one = statements(seoul_owner.get, address, headers=headers)
         people(world, *[f"Guest {n} {len(headers)}" for n in range(6)])
-        assert statements(app, seoul_owner, address, headers=headers) == one
+        assert statements(seoul_owner.get, address, headers=headers) == one
 
 
 # -- cells ---------------------------------------------------------------------------------------------

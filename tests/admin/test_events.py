@@ -7,7 +7,7 @@ import pytest
 from eventapp import clock
 from eventapp.extensions import db
 from tests import make
-from tests.admin.test_home import limit, register, row, statements, waits  # noqa: F401
+from tests.admin.test_home import limit, register, row, waits
 from tests.make import both
 
 
@@ -65,7 +65,7 @@ def test_htmx_gets_the_list_alone(seoul_owner):
     assert answer.strip().startswith('<div id="event_list"') and shown(answer) == ["wmc-2026"]
 
 
-def test_both_ask_as_often_with_many_as_with_few(seoul_owner, world, statements):  # noqa: F811
+def test_both_ask_as_often_with_many_as_with_few(seoul_owner, world, statements):
     def asked(path):
         seoul_owner.get(path)
         return statements(lambda: seoul_owner.get(path))

@@ -2,9 +2,6 @@
 import re
 from datetime import timedelta
 
-import pytest
-from sqlalchemy import event as sqlalchemy_event
-
 from eventapp import audit, clock
 from eventapp.domain import paying, registering
 from eventapp.extensions import db
@@ -33,25 +30,6 @@ def row(page: str, slug: str) -> list[str]:
     """The figures of an event's line."""
     line = page.split(f'data-event="{slug}"')[1].split("</tr>")[0]
     return [re.sub(r"<[^>]*>", "", cell) for cell in re.findall(r'<td class="number"[^>]*>(.*?)</td>', line, re.S)]
-
-
-@pytest.fixture
-def statements(app):
-    """`statements(lambda: browser.get(…))`: how many were sent to the database meanwhile. Not counted is what happens once a
-    second (the directory) or a minute (when a sign-in was last seen), and the context that goes with it."""
-    def count(act) -> int:
-        sent = []
-
-        def note(_connection, _cursor, statement, *_):
-            if not re.search("set_config|organization_directory|UPDATE sign_ins", statement):
-                sent.append(statement)
-        sqlalchemy_event.listen(db.engine, "before_cursor_execute", note)
-        try:
-            act()
-        finally:
-            sqlalchemy_event.remove(db.engine, "before_cursor_execute", note)
-        return len(sent)
-    return count
 
 
 def limit(world, email: str, *slugs: str) -> None:

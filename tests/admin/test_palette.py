@@ -5,7 +5,7 @@ import pytest
 
 from eventapp.extensions import db
 from tests import make
-from tests.admin.test_home import limit, statements  # noqa: F401
+from tests.admin.test_home import limit
 
 PATH = "/seoul-ubf/admin/palette"
 
@@ -71,7 +71,7 @@ def test_who_is_limited_to_an_event_finds_its_people_alone(sign_in, world, peopl
     assert "/seoul-ubf/admin/audit" not in [address for _text, address in hits(limited.get(PATH).text)]
 
 
-def test_it_asks_as_often_for_many_as_for_one(seoul_owner, world, people, statements):  # noqa: F811
+def test_it_asks_as_often_for_many_as_for_one(seoul_owner, world, people, statements):
     seoul_owner.get(PATH)
     one = statements(lambda: seoul_owner.get(f"{PATH}?q=하늘"))
     assert statements(lambda: seoul_owner.get(f"{PATH}?q=example")) == one

@@ -3,7 +3,6 @@ import re
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import event as sql_event
 from sqlalchemy import select
 
 from eventapp import audit, clock
@@ -40,23 +39,6 @@ def received(world, number: str) -> None:
 
 def path(number: str, rest: str = "") -> str:
     return f"/seoul-ubf/admin/registrations/{number}{rest}"
-
-
-@pytest.fixture
-def statements(app):
-    """How many statements a request takes: `statements(lambda: browser.get(…))`."""
-    def count(do) -> int:
-        found = []
-        listen = lambda *arguments: found.append(arguments[2])  # noqa: E731
-        with app.app_context():
-            engine = db.engine
-        sql_event.listen(engine, "before_cursor_execute", listen)
-        try:
-            assert do().status_code == 200
-        finally:
-            sql_event.remove(engine, "before_cursor_execute", listen)
-        return len(found)
-    return count
 
 
 # -- what is there -----------------------------------------------------------------------------------
