@@ -163,6 +163,11 @@ def test_a_number_finds_all_that_belongs_to_the_registration(seoul_owner, world)
         assert lines(seoul_owner.get(PATH, query_string={"number": text}).text) == ["payment.paid", "order.placed"]
 
 
+@pytest.mark.parametrize("day", ["9999-12-31", "0001-01-01", "soon"])
+def test_a_day_beyond_all_calendars_asks_for_nothing(seoul_owner, day):
+    assert seoul_owner.get(f"/seoul-ubf/admin/audit?from={day}&to={day}").status_code == 200
+
+
 def test_days_are_the_organisations_own(seoul_owner, world):
     person = write(world)
     world.seoul.enter()

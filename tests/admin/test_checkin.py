@@ -245,6 +245,11 @@ def test_what_cannot_be_read_does_not_stop_the_others(door, by_itself):
     assert [by_itself.post("/scans", body).status_code for body in ({}, [], {"scans": 1}, {"scans": [{}] * 201})] == [422] * 4
 
 
+def test_numbers_that_are_none_of_ours_take_back_and_settle_nothing(at_the_door, seoul_owner):
+    assert at_the_door.post(f"{DOOR}/undo", {"entry": "9" * 5000}).status_code == 404
+    assert seoul_owner.post(f"{DOOR}/conflicts", {"ids": "9" * 5000}).status_code == 303
+
+
 def test_the_scripts_addresses_answer_in_json_what_went_wrong(door, at_the_door, client):
     headers = {"Origin": "http://localhost"}
     assert at_the_door.post(f"{DOOR}/scans", json={"scans": []}, headers=headers).json.keys() == {"error"}

@@ -67,7 +67,8 @@ def wanted(asked: dict, zone: ZoneInfo, **other) -> auditing.Wanted:
 
 def read_day(text: str | None, zone: ZoneInfo) -> datetime | None:
     try:
-        return datetime.combine(date.fromisoformat(text or ""), datetime.min.time(), zone)
+        day = datetime.combine(date.fromisoformat(text or ""), datetime.min.time(), zone)
+        return day if 1900 < day.year < 9999 else None
     except ValueError:
         return None
 

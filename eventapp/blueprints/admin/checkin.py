@@ -185,6 +185,10 @@ def whole(value) -> int | None:
     return value if type(value) is int and 0 < value <= GREATEST else None
 
 
+def number_of(text: str) -> int | None:
+    return whole(int(text)) if text.isdecimal() and len(text) < 20 else None
+
+
 def moment_of(value) -> datetime | None:
     try:
         at = datetime.fromisoformat(value)
@@ -216,7 +220,9 @@ def undo(event):
     """Of one entry, by its number or by the nonce of its scan; said twice it is undone once."""
     event = g.member.event(event)
     sent = request.get_json() if request.is_json else request.form
-    entry = whole(sent.get("entry")) if request.is_json else whole(int(sent["entry"])) if sent.get("entry", "").isdecimal() else None
+    if request.is_json and not isinstance(sent, dict):
+        abort(422)
+    entry = whole(sent.get("entry")) if request.is_json else number_of(sent.get("entry", ""))
     which = CheckIn.id == entry if entry else CheckIn.nonce == str(sent.get("nonce", ""))[:64].replace("\0", "")
     row = db.session.scalar(select(CheckIn).join(Checkpoint, Checkpoint.id == CheckIn.checkpoint_id).where(which, Checkpoint.event_id == event.id))
     if row is not None:
@@ -270,7 +276,7 @@ def conflicts(event):
 @requires("registrations.read")
 def settle(event):
     event = g.member.event(event)
-    ids = [int(number) for number in request.form.getlist("ids") if number.isdecimal() and int(number) <= GREATEST]
+    ids = [number for number in map(number_of, request.form.getlist("ids")) if number]
     rows = db.session.scalars(select(CheckIn).join(Checkpoint, Checkpoint.id == CheckIn.checkpoint_id)
                               .where(CheckIn.id.in_(ids), Checkpoint.event_id == event.id, CheckIn.result != "ok")).all()
     settled = checking_in.settle(rows, by=g.member.actor)
