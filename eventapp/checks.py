@@ -24,7 +24,9 @@ BOOKS = """
                coalesce(sum(e.amount) FILTER (WHERE e.kind = 'charged'), 0) - coalesce(sum(e.amount) FILTER (WHERE e.kind = 'released'), 0) AS sold,
                coalesce(sum(e.amount) FILTER (WHERE e.kind = 'paid'), 0)
                    - coalesce(sum(e.amount) FILTER (WHERE e.kind IN ('refunded', 'reversed')), 0) AS received,
-               coalesce(sum(e.amount) FILTER (WHERE e.kind = 'charged' AND e.transaction_key LIKE 'changed %'), 0) AS added,
+               coalesce(sum(e.amount) FILTER (WHERE e.kind = 'charged' AND e.transaction_key LIKE 'changed %' AND e.created_at >= (
+                   SELECT min(coalesce(r.paid_at, r.confirmed_at)) FROM registrations r WHERE r.org_id = o.org_id AND r.order_id = o.id
+               )), 0) AS added,
                coalesce(sum(e.amount) FILTER (WHERE e.kind = 'released' AND e.transaction_key LIKE 'changed %'), 0) AS taken_off
         FROM orders o LEFT JOIN ledger_entries e ON e.org_id = o.org_id AND e.order_id = o.id GROUP BY o.org_id, o.id)"""
 SETTLING = """(EXISTS (  -- what goes back waits for the minute in which staff may still change their mind

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import func, select, text
 
 from eventapp import audit, clock, faults, outbox, tenancy
-from eventapp.domain import bulk, checking_in, deciding, ledger, paying, receiving, registering
+from eventapp.domain import bulk, changing, checking_in, deciding, ledger, paying, receiving, registering
 from eventapp.domain.bulk_actions import ACTIONS
 from eventapp.extensions import db
 from eventapp.models import (
@@ -470,3 +470,17 @@ def test_a_member_who_was_limited_since_can_neither_see_nor_undo_what_they_did_e
     assert bulk.of_member(operation.id, owner).id == operation.id
     owner.event_ids = [world.seoul.event("wmc-2026").id]
     assert bulk.of_member(operation.id, owner) is None
+
+
+def test_what_was_added_before_the_money_came_must_have_come_with_it(app, database, camp, stay, owner, world):
+    make.program(camp, "extra", 50_000, capacity=10)
+    owing(camp, stay, owner, people=1)
+    world.seoul.enter()
+    one = db.session.scalar(select(Registration))
+    changing.change(one, changing.Wanted({"stay": 1, "extra": 1}, was=changing.mark(one)), by=owner.actor)
+    db.session.commit()
+    do("mark_paid", owner)
+    assert sound(app)
+    ask(database, "UPDATE ledger_entries SET amount = 100000 WHERE kind = 'paid' RETURNING id")
+    with pytest.raises(AssertionError, match="money.ticket_without_payment"):
+        sound(app)
