@@ -11,6 +11,7 @@ from eventapp.domain import (
     bulk,
     calling,
     deciding,
+    exporting,
     housekeeping,
     importing,
     noticing,
@@ -82,9 +83,10 @@ def purge():
 
 @job
 def sweep_uploads():
-    """Files of forms that were never sent, and tables that were brought in long ago."""
+    """Files of forms that were never sent, and tables that were brought in or written long ago."""
     in_each_organization(uploading.sweep)
     in_each_organization(importing.forget)
+    in_each_organization(exporting.forget)
 
 
 # -- money -----------------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ import re
 import threading
 from collections import Counter
 from contextlib import contextmanager
+from contextvars import ContextVar
 from datetime import timedelta
 
 from flask import current_app
@@ -22,6 +23,8 @@ from eventapp.models.base import insert_rows
 from eventapp.models.outbox import QUEUES, OutboxItem
 
 log = logging.getLogger("eventapp.outbox")
+leased: ContextVar[OutboxItem | None] = ContextVar("leased", default=None)
+"""The job that this thread is doing."""
 LEASE = {"default": timedelta(seconds=45), "gateway": timedelta(seconds=150)}
 LAST_ATTEMPT = 14
 """With the back-off of `retry_after`, about nine hours after the first."""
@@ -183,6 +186,7 @@ def drain(queue: str, most: int = 1000) -> int:
 
 def run(item: OutboxItem) -> None:
     """Do one leased job inside its organisation; the mark that it is done commits with its last change."""
+    leased.set(item)
     try:
         with tenancy.inside(item.org_id):
             faults.point(f"outbox.{item.kind}.before")
@@ -198,7 +202,17 @@ def run(item: OutboxItem) -> None:
         log.exception("job %s failed", item.kind, extra={"org_id": item.org_id, "outbox_id": item.id})
         give_back(item, retry_after(item.attempts), f"{type(error).__name__}: {error}"[:500], failed=True)
     finally:
+        leased.set(None)
         db.session.remove()
+
+
+def still_here() -> None:
+    """A long job says so now and then, or its lease runs out and another worker begins it anew."""
+    item = leased.get()
+    if item:
+        with platform.session() as session:
+            session.execute(update(OutboxItem).where(OutboxItem.id == item.id).values(locked_until=clock.now() + LEASE[item.queue]))
+            session.commit()
 
 
 def give_back(item: OutboxItem, seconds: float, error: str, failed: bool = False) -> None:

@@ -51,6 +51,20 @@ def items() -> list[OutboxItem]:
         return list(session.scalars(select(OutboxItem).order_by(OutboxItem.id)))
 
 
+def test_a_long_job_that_says_it_is_still_here_is_left_to_its_worker(world, job):
+    taken = []
+
+    @job
+    def take_long(event_id, number):
+        clock.offset += timedelta(minutes=5)
+        outbox.still_here()
+        taken.append(outbox.claim("default"))
+
+    write(world, "take_long")
+    assert outbox.drain("default") == 1
+    assert taken == [None]
+
+
 def test_what_is_written_with_a_change_is_done_after_it(world, marks):
     write(world, "leave_mark")
     assert marks() == 0

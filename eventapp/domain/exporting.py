@@ -20,7 +20,7 @@ from array import array
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import lru_cache
 from pathlib import Path
@@ -36,7 +36,7 @@ from sqlalchemy.types import BigInteger
 from xlsxwriter.utility import xl_col_to_name
 from xlsxwriter.worksheet import Worksheet
 
-from eventapp import audit, clock, config, money, storage, tenancy
+from eventapp import audit, clock, config, money, outbox, storage, tenancy
 from eventapp.domain import listing
 from eventapp.extensions import db
 from eventapp.languages import _, force_locale, localized
@@ -55,6 +55,7 @@ from eventapp.models import (
 )
 from eventapp.models.form import FILE, MULTIPLE_CHOICE, SINGLE_CHOICE
 
+KEPT_FOR = timedelta(days=7)
 CHUNK = 1000
 TYPES = {"csv": "text/csv; charset=utf-8", "csv_bom": "text/csv; charset=utf-8", "json": "application/json",
          "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"}
@@ -467,11 +468,27 @@ def _xlsx_chunks(chunks, columns: list[Column]) -> Iterator[bytes]:
             yield piece
 
 
+def _with_signs_of_life(chunks) -> Iterator[list[Line]]:
+    """A hundred thousand rows take longer than a job's lease."""
+    for chunk in chunks:
+        outbox.still_here()
+        yield chunk
+
+
 def store_xlsx(operation: BulkOperation, query, columns: list[Column], event: Event | None) -> int:
     """In the worker: write the file, bring it to the store, and say on the operation where it is. How many rows it has."""
     with tempfile.NamedTemporaryFile(suffix=".xlsx") as file:
-        count = write_xlsx(query, columns, Path(file.name))
+        count = _write_xlsx(_with_signs_of_life(lines(query)), columns, Path(file.name))
         key = storage.key(tenancy.current_org_id(), "exports", f"{operation.id}.xlsx")
         storage.connect(config.active()).put(key, file.read(), TYPES["xlsx"])
     operation.file_key, operation.file_name = key, file_name(event, "xlsx")
     return count
+
+
+def forget() -> None:
+    """Of this organisation: workbooks that were written a week ago; whoever needs one has it by now."""
+    files = storage.connect(config.active())
+    for operation in db.session.scalars(select(BulkOperation).where(
+            BulkOperation.file_key != "", BulkOperation.finished_at < clock.now() - KEPT_FOR).limit(200)).all():
+        files.delete(operation.file_key)
+        operation.file_key = ""

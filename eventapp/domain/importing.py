@@ -18,6 +18,7 @@ from eventapp.domain import (
     adding,
     applying,
     bulk,
+    editing,
     exporting,
     ledger,
     ordering,
@@ -252,7 +253,7 @@ def _entry(file: ImportFile, offer: Offer, table: reading.Table, line: Line) -> 
     return Entry(
         id=f"import-{file.id}-{line.number}", person=person, payment=options["payment"], reason=options["reason"],
         letter=bool(options["letters"] and person.email), locale=LANGUAGES.get(language, options["language"]),
-        note=given.get("note", "")[:2000], flag=_one_line(given.get("flag", ""))[:100],
+        note=given.get("note", "")[:2000], flag=_one_line(given.get("flag", ""))[:editing.LONGEST["flag"]],
         tags=tuple(dict.fromkeys([*tags, *([options["tag"]] if options["tag"] else [])]))[:20],
         order_answers=_answers(offer.order_fields, "order-field-", given))
 

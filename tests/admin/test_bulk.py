@@ -1,12 +1,14 @@
 """Many at once over the real addresses: what would happen, what happened, and the minute in which it did not."""
+import io
 import re
 from datetime import timedelta
 
+import openpyxl
 import pytest
 from sqlalchemy import func, select, text
 
 from eventapp import clock, tenancy
-from eventapp.domain import bulk, ledger
+from eventapp.domain import bulk, exporting, ledger
 from eventapp.extensions import db
 from eventapp.models import (
     BulkOperation,
@@ -355,6 +357,25 @@ def test_checking_in_many_at_a_checkpoint(seoul_owner, camp, stay, world):
     assert result(again) == (0, 3) and "already checked in" in again.text
     undo(seoul_owner, answer)
     assert db.session.scalar(entries) == 0
+
+
+def test_a_large_workbook_is_written_by_the_worker_and_kept_for_a_week(seoul_owner, sign_in, camp, stay, work, monkeypatch):
+    monkeypatch.setattr(bulk, "LARGEST_SHEET", 2)
+    crowds.waiting(camp, stay, 3)
+    page = do(seoul_owner, "export", all="1", format="xlsx")
+    assert "bulk-result" not in page.text and "/download" not in page.text
+    path = page.request.path
+    work()
+    assert f'href="{path}/download"' in seoul_owner.get(path).text
+    file = seoul_owner.get(f"{path}/download")
+    rows = list(openpyxl.load_workbook(io.BytesIO(file.data), read_only=True).active.iter_rows(values_only=True))
+    assert (file.status_code, len(rows)) == (200, 4)
+    assert [row[0] for row in rows[1:]] == numbers()
+    assert sign_in("owner@busan-meetup.example").get(f"{path}/download").status_code == 404
+    clock.offset += timedelta(days=8)
+    exporting.forget()
+    db.session.commit()
+    assert seoul_owner.get(f"{path}/download").status_code == 404
 
 
 def test_exporting_sends_the_file_of_those_who_were_chosen(seoul_owner, camp, stay):

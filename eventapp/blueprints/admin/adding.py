@@ -7,7 +7,7 @@ from flask import Blueprint, flash, g, redirect, request, url_for
 from eventapp import clock
 from eventapp.blueprints.public import showing
 from eventapp.blueprints.public.register import new_submission
-from eventapp.domain import RefusedFields, adding, changing, checking_in, ordering, registering
+from eventapp.domain import RefusedFields, adding, changing, checking_in, editing, ordering, registering
 from eventapp.domain.adding import Entry
 from eventapp.domain.ordering import Participant
 from eventapp.languages import LOCALES, _
@@ -68,7 +68,7 @@ def read(event, offer, values) -> tuple[Entry, dict[str, str]]:
                            chosen=chosen, answers=answers(values, "field-"), wrong_quantities=quantities),
         payment=values.get("payment", adding.CASH), reason=clean(values.get("reason"))[:500], until=until, letter="letter" in values,
         locale=locale if locale in LOCALES else g.locale, note=values.get("note", "").replace("\0", "")[:2000],
-        flag=clean(values.get("flag"))[:100], order_answers=answers(values, "order-field-")), wrong
+        flag=clean(values.get("flag"))[:editing.LONGEST["flag"]], order_answers=answers(values, "order-field-")), wrong
 
 
 def answers(values, prefix: str) -> dict[str, list[str]]:

@@ -170,6 +170,7 @@ PROBLEMS = {
     "differs": _l("What the payment company says differs from what we know. Compare both before you do anything."),
     "overpaid": _l("More was paid than is owed now. Give the difference back."),
     "underpaid": _l("Less was paid than is owed now. Settle the difference with the buyer."),
+    "not_given_back": _l("This was cancelled without giving the money back. Decide what becomes of it."),
     "refund_by_hand": _l("This has to be given back by hand: the payment company can't send it by itself."),
     "refund_failed": _l("The bank did not take the refund. Give it back another way."),
     "refund_refused": _l("The payment company refused the refund. Look at it there."),
