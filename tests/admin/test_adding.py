@@ -56,6 +56,13 @@ def test_a_walk_in_pays_in_cash_without_an_email(app, seoul_owner, world, letter
     sound(app)
 
 
+def test_a_long_flag_is_no_longer_than_the_details_take_it(seoul_owner, world):
+    seoul_owner.post(NEW, typed(flag="x" * 90))
+    registration = registering.of_order(only_order(world))[0]
+    page = f"/seoul-ubf/admin/registrations/{registration.number}/details"
+    assert seoul_owner.post(page, {"flag": registration.flag, "name": "Kim"}).status_code == 303
+
+
 def test_a_guest_pays_nothing_for_a_reason(app, seoul_owner, world, letters):
     missing = seoul_owner.post(NEW, typed(payment="guest"))
     assert missing.status_code == 422
