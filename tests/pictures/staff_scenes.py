@@ -1,6 +1,7 @@
 """The staff's pages: what is photographed of them, and what the browser test reads."""
 from functools import partial
 
+from eventapp.domain.bulk_actions import ACTIONS
 from tests.pictures.scene import OWNERS, Scene
 from tests.pictures.staff_stage import EMPTY, SLUG
 
@@ -18,7 +19,7 @@ def staff_scenes(stage, locale: str) -> list[Scene]:
         ("events", f"{ADMIN}/events", {}), ("events-empty", f"/{EMPTY}/admin/events", {}),
         ("events-one", CONFERENCE, {}), ("events-one-today", RETREAT, {"repeats": True}),
         *desks(at),
-        *operations(at),
+        *operations(at, locale),
         *registrations(at),
         ("audit", f"{ADMIN}/audit", {}), ("audit-nothing", f"{ADMIN}/audit?number=WMC26-NOBODY", {"repeats": True}),
         ("palette", f"{ADMIN}/palette?q=kim", {}), ("palette-open", ADMIN, {"act": open_palette, "fold": True}),
@@ -43,13 +44,12 @@ def desks(at):
     ]
 
 
-def operations(at):
-    alike = {"mark_paid", "cancel", "check_in"}
+def operations(at, locale: str):
+    alike = {"tag", "mark_paid", "cancel", "check_in"}
     return [
         ("operations", f"{HERE}/operations", {}), ("operations-none", f"/{EMPTY}/admin/operations", {"repeats": True}),
-        *((f"ahead-{action.removeprefix('ahead-')}", path, {"repeats": action.removeprefix("ahead-") in alike})
-          for action, path in at.items() if action.startswith("ahead-")),
-        *((f"ahead-{action}-errors", at[f"ahead-{action}"], {"act": confirm, "status": 422, "repeats": action != "send_email"})
+        *((f"ahead-{action}", at[f"ahead-{action}-{locale}"], {"repeats": action in alike}) for action in (*ACTIONS, "nothing")),
+        *((f"ahead-{action}-errors", at[f"ahead-{action}-{locale}"], {"act": confirm, "status": 422, "repeats": action != "send_email"})
           for action in ("reject", "tag", "send_email")),
         ("operation-result", at["result"], {}), ("operation-mixed", at["mixed"], {"repeats": True}), ("operation-undone", at["undone"], {"repeats": True}),
         ("operation-running", at["running"], {}),

@@ -56,10 +56,10 @@ def furnish(made, now) -> None:
         for one in owners:
             make.member(organization, one, "ORG_OWNER")
         db.session.flush()
-    member = permissions.Member(owner, "ORG_OWNER", permissions.MATRIX["ORG_OWNER"])
+    members = [permissions.Member(one, "ORG_OWNER", permissions.MATRIX["ORG_OWNER"]) for one in owners]
     make.form(event("autumn", both("가을 걷기 모임", "Autumn walks"), "WALK", starts_at=now + timedelta(days=40), ends_at=now + timedelta(days=41)))
-    camp(made, member, now)
-    retreat(made, member, now)
+    camp(made, members, now)
+    retreat(made, members[0], now)
     for model in (Order, Registration, Payment, BulkOperation):
         db.session.execute(update(model).values(created_at=now))  # the database's own clock does not stand still
     db.session.commit()
@@ -79,7 +79,8 @@ def answer(made, name: str, endpoint: str, **values) -> None:
 
 # -- what is done to many -------------------------------------------------------------------------------------
 
-def camp(made, member, now) -> None:
+def camp(made, members, now) -> None:
+    member = members[0]
     made_event = event("camp", both("봄 수련회", "Spring camp"), "CAMP", approval="before_payment", starts_at=now + timedelta(days=19),
                        ends_at=now + timedelta(days=21))
     make.program(made_event, "stay", 100_000, 18, name=both("2박 3일", "Three days"))
@@ -96,11 +97,12 @@ def camp(made, member, now) -> None:
     everybody = member.registrations(made_event)
     mixed = done(member, "tag", orders, tag="봄")
     answer(made, "mixed", "admin.operations.show", id=mixed.id)
-    for action in ACTIONS:
-        operation = bulk.begin(ACTIONS[action], everybody, member=member)
-        answer(made, f"ahead-{action}", "admin.operations.show", id=operation.id)
-    nothing = bulk.begin(ACTIONS["mark_paid"], everybody.where(Registration.status == Status.REJECTED), member=member)
-    answer(made, "ahead-nothing", "admin.operations.show", id=nothing.id)
+    for locale, one in zip(OWNERS, members, strict=True):  # nobody sees what another has not begun
+        for action in ACTIONS:
+            operation = bulk.begin(ACTIONS[action], everybody, member=one)
+            answer(made, f"ahead-{action}-{locale}", "admin.operations.show", id=operation.id)
+        nothing = bulk.begin(ACTIONS["mark_paid"], everybody.where(Registration.status == Status.REJECTED), member=one)
+        answer(made, f"ahead-nothing-{locale}", "admin.operations.show", id=nothing.id)
     crowded(made, member, now)
     for state, order in (("approved", orders[0]), ("rejected", orders[5])):
         made.orders[state] = f"/{SLUG}/camp/orders/{ticketing.order_token(order)}"
