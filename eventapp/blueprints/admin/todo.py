@@ -69,7 +69,8 @@ def desk(event: Event | None, **filters) -> str:
 
 def approvals(event: Event | None) -> list[Todo]:
     count = db.session.scalar(select(func.count()).where(Registration.status == Status.PENDING_APPROVAL, Registration.event_id.in_(ids(event))))
-    text = ngettext("%(num)d registration is waiting for approval.", "%(num)d registrations are waiting for approval.", count)
+    text = ngettext("%(count)s registration is waiting for approval.", "%(count)s registrations are waiting for approval.", count,
+                    count=number(count))
     return [Todo("waiting", "circle-dashed", text, desk(event, status=Status.PENDING_APPROVAL))] if count else []
 
 
