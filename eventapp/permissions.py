@@ -93,13 +93,14 @@ class Member:
         return db.one_or_404(self.registrations().where(Registration.number == number))
 
 
-def requires(permission: str, json: bool = False):
-    """Declares what a view needs, beside its address; `json` where a script asks, which is told in JSON what went wrong."""
+def requires(permission: str, json: bool = False, revoked: bool = False):
+    """Declares what a view needs, beside its address; `json` where a script asks, which is told in JSON what went wrong; `revoked`
+    where a phone that was taken off the doors is heard for the last time."""
     if permission not in NAMES:
         raise ValueError(f"there is no permission {permission!r}")
 
     def declare(view):
-        view.permission, view.speaks_json = permission, json
+        view.permission, view.speaks_json, view.hears_revoked = permission, json, revoked
         return view
     return declare
 
@@ -144,7 +145,7 @@ def gate():
         g.member = device_here(permission) or g.member
     if permission != PUBLIC and not current_user.is_authenticated and g.member is None:
         return to_login()
-    if g.member and g.member.device and g.member.device.revoked_at:
+    if g.member and g.member.device and g.member.device.revoked_at and not getattr(view, "hears_revoked", False):
         return revoked_answer()
     if g.org_slug and g.org is None:
         abort(404)
@@ -181,6 +182,8 @@ def to_login():
 
     if request.headers.get("HX-Request"):
         return "", 401, {"HX-Redirect": login_url(), "HX-Reswap": "none"}
+    if request.headers.get("X-Door"):
+        return {"error": "signed_out"}, 401  # a redirect could be anybody's on the way, and a door must not end for that
     return redirect(login_url(), 303)
 
 

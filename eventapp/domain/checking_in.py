@@ -106,6 +106,17 @@ def scan(event: Event, checkpoint: Checkpoint, seen: Seen, *, by: audit.Actor, g
     raise RuntimeError("a ticket that everybody scans at once")
 
 
+def keep_of_revoked(event: Event, checkpoint: Checkpoint, seen: Seen, *, by: audit.Actor, gate: str) -> None:
+    """Somebody was let in by a phone that had been taken off the doors meanwhile: no entry, but not forgotten either."""
+    now = clock.now()
+    registration_id, _version, why_not = claimed(event, seen)
+    here = None if why_not else db.session.scalar(
+        select(Registration.id).where(Registration.id == registration_id, Registration.event_id == event.id))
+    if here:
+        at = believed(seen.at, now) if seen.at else now
+        write(checkpoint, here, by, gate, seen, at=at, period=period_of(checkpoint, event, at), ordinal=0, result="revoked", now=now)
+
+
 def believed(at: datetime, now: datetime) -> datetime:
     return at if now - OLDEST <= at <= now else now
 

@@ -7,7 +7,8 @@ from sqlalchemy.orm import Mapped, mapped_column
 from eventapp.models.base import Base, Id, Localized, Tenant, belongs_to, one
 
 KINDS = ("entry", "day", "session", "meal")
-RESULTS = ("ok", "already", "invalid", "wrong_event", "unpaid", "cancelled")
+RESULTS = ("ok", "already", "invalid", "wrong_event", "unpaid", "cancelled", "revoked")
+"""What a door says; and `revoked`: let in by a phone that had been taken off the doors."""
 
 
 class Checkpoint(Tenant, Base):

@@ -133,7 +133,7 @@ def upgrade():
                     unique=True, postgresql_where=sa.text("result = 'ok' AND undone_at IS NULL"))
     op.create_unique_constraint('check_ins_org_id_nonce_key', 'check_ins', ['org_id', 'nonce'])
     op.create_check_constraint('check_ins_result', 'check_ins',
-                               "result IN ('ok', 'already', 'invalid', 'wrong_event', 'unpaid', 'cancelled')")
+                               "result IN ('ok', 'already', 'invalid', 'wrong_event', 'unpaid', 'cancelled', 'revoked')")
     op.create_foreign_key('check_ins_org_id_checkpoint_id_fkey', 'check_ins', 'checkpoints', ['org_id', 'checkpoint_id'], ['org_id', 'id'])
     op.create_foreign_key('check_ins_org_id_device_id_fkey', 'check_ins', 'door_devices', ['org_id', 'device_id'], ['org_id', 'id'])
     op.add_column('events', sa.Column('offer_days', sa.Integer(), nullable=False, server_default='7'))

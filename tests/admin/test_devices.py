@@ -104,13 +104,42 @@ def test_a_phone_may_nothing_but_check_in_at_its_event(door, phone):
     assert phone.get(f"{DOOR}/snapshot").json["gate"] == "Gate A"
 
 
+def test_whom_a_revoked_phone_has_let_in_is_kept_as_conflicts_and_it_learns_nothing(door, phone, seoul_owner):
+    ticket = door.ticket()
+    device = db.session.scalar(select(DoorDevice))
+    csrf = phone.get(f"{DOOR}/snapshot").json["csrf"]
+    seoul_owner.post(f"{DOOR}/devices/{device.id}/revoke")
+    scan = {"code": door.code(ticket), "checkpoint": door.entrance.id, "at": clock.now().isoformat(), "offline": True}
+    sent = {"scans": [scan | {"nonce": "let-in", "let_in": True}, scan | {"nonce": "turned-away", "let_in": False}, "nonsense"]}
+    for _ in range(2):
+        answer = phone.post(f"{DOOR}/scans", json=sent, headers={"Origin": "http://localhost", "X-CSRFToken": csrf})
+        assert (answer.status_code, answer.json["error"], answer.json["results"]) == (200, "revoked", [])
+    row = db.session.scalar(select(CheckIn))
+    assert (row.nonce, row.result, row.ordinal, row.registration_id, row.device_id) == ("let-in", "revoked", 0, ticket.id, device.id)
+    assert "Let in by a phone that had been taken off" in seoul_owner.get(f"{DOOR}/conflicts").text
+    assert door.scan(ticket).result == "ok"
+
+
+def test_a_phone_takes_back_its_own_entries_only_and_conflicts_are_settled_not_taken_back(door, phone, seoul_owner):
+    elsewhere = door.scan(door.ticket()).entry
+    csrf = phone.get(f"{DOOR}/snapshot").json["csrf"]
+    headers = {"Origin": "http://localhost", "X-CSRFToken": csrf}
+    scan = {"code": door.code(door.ticket()), "checkpoint": door.entrance.id, "nonce": "mine"}
+    mine = phone.post(f"{DOOR}/scans", json={"scans": [scan]}, headers=headers).json["results"][0]["entry"]
+    again = phone.post(f"{DOOR}/scans", json={"scans": [scan | {"nonce": "twice", "offline": True, "let_in": True}]}, headers=headers)
+    conflict = again.json["results"][0]["entry"]
+    undone = {entry: phone.post(f"{DOOR}/undo", json={"entry": entry}, headers=headers).json["undone"] for entry in (elsewhere, conflict, mine)}
+    assert undone == {elsewhere: False, conflict: False, mine: True}
+    assert seoul_owner.post(f"{DOOR}/undo", {"entry": elsewhere}).status_code == 303
+
+
 def test_a_revoked_phone_is_told_so_from_its_next_request_on(door, phone, seoul_owner):
     code = door.code(door.ticket())
     device = db.session.scalar(select(DoorDevice))
     csrf = phone.get(f"{DOOR}/snapshot").json["csrf"]
     assert seoul_owner.post(f"{DOOR}/devices/{device.id}/revoke").status_code == 303
     headers = {"Origin": "http://localhost", "X-CSRFToken": csrf}
-    for answer in (phone.get(f"{DOOR}/snapshot"), phone.get(f"{DOOR}/live"), phone.post(f"{DOOR}/scans", json={"scans": []}, headers=headers),
+    for answer in (phone.get(f"{DOOR}/snapshot"), phone.get(f"{DOOR}/live"),
                    phone.post(f"{DOOR}/undo", json={"nonce": "x"}, headers=headers)):
         assert (answer.status_code, answer.json) == (403, {"error": "revoked"})
     page = phone.post(DOOR, {"code": code})

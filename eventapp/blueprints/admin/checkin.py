@@ -7,7 +7,7 @@ import gzip
 import json
 import re
 import time
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from flask import Blueprint, Response, abort, g, render_template, request, url_for
 from flask_wtf.csrf import generate_csrf
@@ -31,6 +31,7 @@ bp = Blueprint("checkin", __name__, url_prefix="/events/<event>/checkin")
 MOST_SCANS = 200
 NONCE = re.compile(r"[\w.-]{1,64}")
 GREATEST = 2**63 - 1
+OWN_MISTAKES = timedelta(minutes=15)
 COUNTED = 2.0
 """Seconds for which the answer to a scan may show the counts of before; the page itself asks for new ones."""
 
@@ -152,13 +153,18 @@ def packed(answer: dict) -> Response:
 
 
 @bp.post("/scans")
-@requires("registrations.check_in", json=True)
+@requires("registrations.check_in", json=True, revoked=True)
 def scans(event):
+    """A phone that was taken off the doors is told so, and nothing else; whom it has let in before is kept as conflicts."""
     event, every = doors_of(event)
     sent = (request.get_json() or {}).get("scans") if isinstance(request.get_json(), dict) else None
     if not isinstance(sent, list) or len(sent) > MOST_SCANS:
         abort(422)
     places = {each.id: each for each in every}
+    if g.member.device and g.member.device.revoked_at:
+        for raw in sent:
+            left_behind(event, places, raw)
+        return {"error": "revoked", "now": clock.now().isoformat(), "results": []}
     # Two doors that upload the same tickets take the rows in the same order.
     verdicts = {number: scanned(event, places, sent[number]) for number in sorted(range(len(sent)), key=lambda number: in_order(sent[number]))}
     return {"now": clock.now().isoformat(), "results": [verdicts[number] for number in range(len(sent))]}
@@ -173,12 +179,26 @@ def in_order(raw) -> tuple:
 def scanned(event, places: dict, raw) -> dict:
     """One of those a door has sent. What can't be read is answered like a code that can't: it must not stop the others."""
     raw = raw if isinstance(raw, dict) else {}
+    nonce, checkpoint, seen = read(places, raw)
+    if seen is None:
+        return as_json(Verdict(nonce[:64], "invalid", "checkpoint" if checkpoint is None else "nonce"))
+    return as_json(checking_in.scan(event, checkpoint, seen, by=g.member.actor, gate=gate_of(raw)))
+
+
+def left_behind(event, places: dict, raw) -> None:
+    raw = raw if isinstance(raw, dict) else {}
+    _nonce, checkpoint, seen = read(places, raw)
+    if seen and seen.let_in:
+        checking_in.keep_of_revoked(event, checkpoint, seen, by=g.member.actor, gate=gate_of(raw))
+
+
+def read(places: dict, raw: dict) -> tuple[str, Checkpoint | None, Seen | None]:
     nonce, checkpoint = str(raw.get("nonce", "")), places.get(whole(raw.get("checkpoint")))
     if not NONCE.fullmatch(nonce) or checkpoint is None:
-        return as_json(Verdict(nonce[:64], "invalid", "checkpoint" if checkpoint is None else "nonce"))
-    seen = Seen(code=str(raw.get("code") or ""), registration_id=whole(raw.get("registration")), version=whole(raw.get("version")), nonce=nonce,
-                at=moment_of(raw.get("at")), offline=raw.get("offline") is True, let_in=raw.get("let_in") is True)
-    return as_json(checking_in.scan(event, checkpoint, seen, by=g.member.actor, gate=gate_of(raw)))
+        return nonce, checkpoint, None
+    return nonce, checkpoint, Seen(
+        code=str(raw.get("code") or ""), registration_id=whole(raw.get("registration")), version=whole(raw.get("version")), nonce=nonce,
+        at=moment_of(raw.get("at")), offline=raw.get("offline") is True, let_in=raw.get("let_in") is True)
 
 
 def whole(value) -> int | None:
@@ -224,7 +244,8 @@ def undo(event):
         abort(422)
     entry = whole(sent.get("entry")) if request.is_json else number_of(sent.get("entry", ""))
     which = CheckIn.id == entry if entry else CheckIn.nonce == str(sent.get("nonce", ""))[:64].replace("\0", "")
-    row = db.session.scalar(select(CheckIn).join(Checkpoint, Checkpoint.id == CheckIn.checkpoint_id).where(which, Checkpoint.event_id == event.id))
+    row = db.session.scalar(select(CheckIn).join(Checkpoint, Checkpoint.id == CheckIn.checkpoint_id)
+                            .where(which, Checkpoint.event_id == event.id, CheckIn.result == "ok", *within_reach()))
     if row is not None:
         checking_in.undo([row], by=g.member.actor)
     if request.is_json:
@@ -232,6 +253,12 @@ def undo(event):
     if row is None:
         abort(404)
     return done(_("That entry has been taken back."), url_for(".show", event=event.slug, at=request.form.get("at") or None))
+
+
+def within_reach():
+    """A phone takes back what it has let in itself, and not for ever; people do for every gate."""
+    device = g.member.device
+    return (CheckIn.device_id == device.id, CheckIn.created_at > clock.now() - OWN_MISTAKES) if device else ()
 
 
 @bp.get("/worker.js")

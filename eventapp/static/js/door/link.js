@@ -2,7 +2,7 @@
 
 const VERDICT = 1000; // milliseconds for a verdict; after that the door decides by itself
 const TRANSFER = 15_000;
-const AGAIN = 5_000; // between two looks whether the network is back, and for each of them
+export const AGAIN = 5_000; // between two looks whether the network is back, and for each of them
 const REFRESH = 30_000;
 
 export class Link {
@@ -60,7 +60,7 @@ export class Link {
 
   // The answer, or null when there was none. A refusal of what was sent is thrown: asking again would not help.
   async call(path, body, patience = TRANSFER) {
-    const options = { redirect: "manual", cache: "no-store", signal: AbortSignal.timeout(patience), headers: { Accept: "application/json" } };
+    const options = { redirect: "manual", cache: "no-store", signal: AbortSignal.timeout(patience), headers: { Accept: "application/json", "X-Door": "1" } };
     if (body) {
       Object.assign(options, { method: "POST", body: JSON.stringify({ ...body, csrf_token: this.csrf }) });
       Object.assign(options.headers, { "Content-Type": "application/json", "X-CSRFToken": this.csrf });
@@ -70,6 +70,7 @@ export class Link {
       if (response.ok) {
         const answer = await response.json();
         this.found();
+        if (answer.error) this.end(answer.error); // heard for the last time
         return answer;
       }
       if (response.type === "opaqueredirect" || [401, 403, 404].includes(response.status)) await this.refused(response);
@@ -83,10 +84,12 @@ export class Link {
     return null;
   }
 
-  // Only the server's own word takes waiting scans away with the rest; a proxy's 403 must not.
+  // Only the server's own word ends a door; what a proxy or a hotel's sign-in page says is a network that is not there.
   async refused(response) {
     const { error } = await response.json().catch(() => ({}));
-    this.end(error === "revoked" ? "revoked" : "signed_out");
+    if (error === "revoked") this.end("revoked");
+    else if (["signed_out", "403", "404"].includes(error)) this.end("signed_out");
+    else this.lost();
   }
 
   // The token of a session that is new: once, because a second 400 has another reason.

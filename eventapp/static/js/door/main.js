@@ -4,7 +4,7 @@ import { Book } from "./book.js";
 import { decide } from "./decide.js";
 import { hands } from "./hands.js";
 import { listen } from "./keyboard.js";
-import { Link } from "./link.js";
+import { AGAIN, Link } from "./link.js";
 import { Queue } from "./queue.js";
 import { Screen } from "./screen.js";
 import { Search } from "./search.js";
@@ -159,15 +159,22 @@ class Door {
     if (reachable && this.queue.length && !this.queue.sending) this.queue.send().then(() => this.changed(), console.error);
   }
 
-  // Not ours any more. Names go in every case; scans that wait stay only for the person who signs in again.
+  // Not ours any more. Names go in every case. Scans that wait, which hold none, stay for the person who signs in again, or
+  // until the server has heard of them.
   async end(reason) {
     this.link.ended = reason;
     clearTimeout(this.keeping);
     this.screen.end(reason, this.queue.length);
     if (reason !== "revoked") signal("look");
     else signal("no");
-    await (reason === "signed_out" ? this.store.forgetPeople() : this.store.wipe());
-    if (reason !== "signed_out") await uninstall(address);
+    await this.store.forgetPeople();
+    if (reason === "signed_out") return;
+    if (reason === "revoked") {
+      await this.queue.handOver(AGAIN).catch(console.error); // not understood: asking again would not help
+      this.screen.end(reason, 0);
+    }
+    await this.store.wipe();
+    await uninstall(address);
   }
 }
 

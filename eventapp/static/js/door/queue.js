@@ -63,8 +63,19 @@ export class Queue {
 
   async sendScans(batch) {
     const answer = await this.link.scans(batch);
-    if (answer) await this.settle(batch, answer.results);
+    if (answer?.error) await this.forget(batch.map((scan) => scan.nonce)); // kept there, as nobody's entries
+    else if (answer) await this.settle(batch, answer.results);
     return Boolean(answer);
+  }
+
+  // This phone has been taken off the doors: the server hears whom it has let in, before everything is forgotten here.
+  async handOver(pause) {
+    const undone = new Set([...this.items.values()].map((item) => item.undo).filter(Boolean));
+    for (;;) {
+      const left = [...this.items.values()].filter((item) => !item.undo && !undone.has(item.nonce)).slice(0, BATCH);
+      if (!left.length) return;
+      if (!(await this.sendScans(left))) await new Promise((done) => setTimeout(done, pause));
+    }
   }
 
   async sendUndo(item) {

@@ -69,13 +69,23 @@ async function door(event) {
   const kept = await cache.match(PAGE);
   const network = fetch(event.request).then(async (page) => {
     if (page.ok) event.waitUntil(keepPage(cache).catch(() => {}));
-    if (page.type === "opaqueredirect" || [401, 403, 404].includes(page.status)) await forget(cache);
+    else if (page.type === "opaqueredirect" || page.status < 500) {
+      if (await isSentAway()) await forget(cache);
+      else if (kept) return kept;
+    }
     return page;
   });
   event.waitUntil(network.catch(() => {}));
   if (!kept) return network;
   const late = new Promise((done) => setTimeout(done, PATIENCE, kept));
   return Promise.race([network.then((page) => (page.status >= 500 ? kept : page)), late]).catch(() => kept);
+}
+
+// By the server itself: whatever stands between may redirect as it likes.
+async function isSentAway() {
+  const answer = await fetch(`${PAGE}/live`, { redirect: "manual", cache: "no-store", headers: { Accept: "application/json", "X-Door": "1" } });
+  const { error } = await answer.json().catch(() => ({}));
+  return ["signed_out", "revoked", "403", "404"].includes(error);
 }
 
 // Of the names; scans that wait stay sealed until somebody signs in again.
