@@ -25,7 +25,7 @@ bench: environment ## figures and ratios: make bench SHORT=1
 	@.ci/packages bench
 	@$(PYTHON) -m tests.bench $(if $(SHORT),--short) $(ARGS)
 
-pictures: environment ## every page in both languages, light and dark, phone and desk, with a contact sheet
+pictures: environment ## every page in both languages, light and dark, phone, tablet and desk (ARGS=--crowd: with 100,000 rows too)
 	@.ci/browser
 	@$(PYTHON) -m tests.pictures $(ARGS)
 
