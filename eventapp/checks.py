@@ -30,7 +30,7 @@ BOOKS = """
                coalesce(sum(e.amount) FILTER (WHERE e.kind = 'released' AND e.transaction_key LIKE 'changed %'), 0) AS taken_off
         FROM orders o LEFT JOIN ledger_entries e ON e.org_id = o.org_id AND e.order_id = o.id GROUP BY o.org_id, o.id)"""
 SETTLING = """(EXISTS (  -- what goes back waits for the minute in which staff may still change their mind
-    SELECT FROM outbox w WHERE w.org_id = {order}.org_id AND w.kind = 'settle_gone' AND w.done_at IS NULL
+    SELECT FROM outbox w WHERE w.org_id = {order}.org_id AND w.kind = 'settle_gone' AND w.done_at IS NULL AND w.dead_at IS NULL
         AND (w.payload ->> 'order_id')::bigint = {order}.id)
     OR EXISTS (  -- somebody is being asked, or a person has to look
     SELECT FROM payments p LEFT JOIN payment_attempts a ON a.org_id = p.org_id AND a.payment_id = p.id AND a.state IN ('prepared', 'sent', 'unknown')

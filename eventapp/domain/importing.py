@@ -251,7 +251,7 @@ def _entry(file: ImportFile, offer: Offer, table: reading.Table, line: Line) -> 
         line.refuse("invalid", heading_of(file, table, "language"), _("This is none of the languages: %(known)s.", known=", ".join(LOCALES)))
     tags = [_one_line(tag)[:40] for tag in re.split("[,;]", given.get("tags", "")) if tag.strip()]
     return Entry(
-        id=f"import-{file.id}-{line.number}", person=person, payment=options["payment"], reason=options["reason"],
+        id=f"import {file.id} {line.number}", person=person, payment=options["payment"], reason=options["reason"],
         letter=bool(options["letters"] and person.email), locale=LANGUAGES.get(language, options["language"]),
         note=given.get("note", "")[:2000], flag=_one_line(given.get("flag", ""))[:editing.LONGEST["flag"]],
         tags=tuple(dict.fromkeys([*tags, *([options["tag"]] if options["tag"] else [])]))[:20],

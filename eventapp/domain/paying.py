@@ -22,6 +22,7 @@ from eventapp.models import (
     Payment,
     PaymentAttempt,
     PaymentRoute,
+    Registration,
     Status,
     WebhookEvent,
 )
@@ -40,6 +41,7 @@ from eventapp.payments.provider import (
     PENDING,
     REFUND_PENDING,
     VIRTUAL_ACCOUNT,
+    VOIDED,
     CheckoutInstruction,
     ReturnHint,
 )
@@ -328,6 +330,8 @@ def reconcile() -> None:
         later("gateway_refresh", payment, key=f"reconcile {now:%Y%m%d%H%M}")
     for payment in db.session.scalars(_unwanted()).all():
         refunding.void(payment)
+    for payment in db.session.scalars(_awaited_from_nobody()).all():
+        payment.status = VOIDED
     stuck = select(PaymentAttempt).where(PaymentAttempt.state.in_(attempts.OPEN),
                                          func.coalesce(PaymentAttempt.sent_at, PaymentAttempt.created_at) < now - timedelta(hours=2))
     for attempt in db.session.scalars(stuck.limit(200)).all():
@@ -353,6 +357,16 @@ def _doubtful(now: datetime):
         OutboxItem.payload["payment_id"].as_integer() == Payment.id)
     return select(Payment).where(Payment.account_id.is_not(None), begun | waiting | due | going_back,
                                  ~being_asked).order_by(Payment.id).limit(500)
+
+
+def _awaited_from_nobody():
+    """Transfers by hand to orders of which nobody is left, once that can't be undone any more."""
+    left = exists().where(Registration.order_id == Payment.order_id,
+                          Registration.status.in_((Status.PENDING_APPROVAL, Status.PENDING_PAYMENT, Status.CONFIRMED)))
+    in_the_minute = exists().where(OutboxItem.org_id == Payment.org_id, OutboxItem.operation_id.is_not(None), OutboxItem.done_at.is_(None),
+                                   OutboxItem.payload["order_id"].as_integer() == Payment.order_id)
+    return select(Payment).where(Payment.provider == "manual", Payment.status == AWAITING_DEPOSIT, Payment.problem.is_(None),
+                                 ~left, ~in_the_minute).limit(200).with_for_update(skip_locked=True)
 
 
 def _unwanted():

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import func, select, text
 
 from eventapp import clock, tenancy
-from eventapp.domain import bulk, exporting, ledger
+from eventapp.domain import bulk, exporting, ledger, paying
 from eventapp.extensions import db
 from eventapp.models import (
     BulkOperation,
@@ -18,6 +18,7 @@ from eventapp.models import (
     Membership,
     Order,
     OutboxItem,
+    Payment,
     Quota,
     Registration,
 )
@@ -357,6 +358,22 @@ def test_checking_in_many_at_a_checkpoint(seoul_owner, camp, stay, world):
     assert result(again) == (0, 3) and "already checked in" in again.text
     undo(seoul_owner, answer)
     assert db.session.scalar(entries) == 0
+
+
+def test_nobody_waits_for_the_transfer_of_somebody_who_was_cancelled_once_it_cannot_be_undone(seoul_owner, world, work):
+    order = make.order(world.seoul.event(), method="manual_transfer")
+    db.session.commit()
+    number = world.seoul.registrations()[0].number
+    ahead = seoul_owner.post("/seoul-ubf/admin/registrations", {"ids": number, "action": "cancel"})
+    page = seoul_owner.get(seoul_owner.post("/seoul-ubf/admin/registrations", {"operation": operation_of(ahead)}).location)
+    statuses = []
+    for minutes in (0, 2):
+        clock.offset += timedelta(minutes=minutes)
+        work()
+        paying.reconcile()
+        db.session.commit()
+        statuses.append(db.session.scalar(select(Payment.status).where(Payment.order_id == order.id)))
+    assert (result(page), statuses) == ((1, 0), ["awaiting_deposit", "voided"])
 
 
 def test_a_large_workbook_is_written_by_the_worker_and_kept_for_a_week(seoul_owner, sign_in, camp, stay, work, monkeypatch):

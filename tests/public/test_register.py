@@ -67,6 +67,11 @@ def test_posted_twice_it_is_one_order_and_the_same_answer(client, world):
     assert counts(world) == {"orders": 1, "registrations": 1, "line_items": 1}
 
 
+def test_nobody_takes_the_id_of_a_line_that_will_be_imported(client, world):
+    answer = client.post(PAGE, form(submission="import 1000 10000"))
+    assert (answer.status_code, world.seoul.orders()) == (422, [])
+
+
 def test_pressed_twice_at_the_same_moment_it_is_one_order(app, world):
     fields, statuses = form(), []
     clients = [app.test_client() for _ in range(4)]

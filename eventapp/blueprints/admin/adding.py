@@ -6,7 +6,7 @@ from flask import Blueprint, flash, g, redirect, request, url_for
 
 from eventapp import clock
 from eventapp.blueprints.public import showing
-from eventapp.blueprints.public.register import new_submission
+from eventapp.blueprints.public.register import new_submission, typed_submission
 from eventapp.domain import RefusedFields, adding, changing, checking_in, editing, ordering, registering
 from eventapp.domain.adding import Entry
 from eventapp.domain.ordering import Participant
@@ -61,9 +61,8 @@ def read(event, offer, values) -> tuple[Entry, dict[str, str]]:
         except ValueError:
             wrong["until"] = _("Choose a day, like 2026-11-22.")
     locale = values.get("language") or (event.languages[0] if event.languages else g.locale)
-    identity = values.get("submission", "")
     return Entry(
-        id=identity if 16 <= len(identity) <= 64 and identity.isascii() and identity.isprintable() else new_submission(),
+        id=typed_submission() or new_submission(),
         person=Participant(name=clean(values.get("name")), email=clean(values.get("email")), phone=clean(values.get("phone")),
                            chosen=chosen, answers=answers(values, "field-"), wrong_quantities=quantities),
         payment=values.get("payment", adding.CASH), reason=clean(values.get("reason"))[:500], until=until, letter="letter" in values,

@@ -101,16 +101,19 @@ def new_submission() -> str:
     return secrets.token_urlsafe(24)
 
 
+def typed_submission() -> str:
+    """The form's hidden id, if it may be one. Those that we make for lines of a file have spaces in them."""
+    identity = request.form.get("submission", "")
+    return identity if 16 <= len(identity) <= 64 and identity.isascii() and identity.isprintable() and " " not in identity else ""
+
+
 def read_submission(event) -> Submission:
     rows = max(1, min(request.form.get("participants", 1, type=int) or 1, max(AT_MOST, event.max_participants) + 1))
     methods = ordering.methods(event)
-    identity = request.form.get("submission", "")
-    if not 16 <= len(identity) <= 64 or not identity.isascii() or not identity.isprintable():
-        identity = ""
     if len(request.form) > MOST_FIELDS:
         abort(413)
     return Submission(
-        id=identity, participants=[read_participant(f"p{number}-" if number > 1 else "") for number in range(1, rows + 1)],
+        id=typed_submission(), participants=[read_participant(f"p{number}-" if number > 1 else "") for number in range(1, rows + 1)],
         method=request.form.get("method") or (methods[0] if methods else "free"), locale=g.locale,
         answers=read_answers("order-field-"),
         consents=frozenset(name.removeprefix("consent-") for name in request.form if name.startswith("consent-")),
