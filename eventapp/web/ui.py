@@ -10,7 +10,7 @@ from jinja2 import Environment
 from markupsafe import Markup, escape
 
 from eventapp import clock
-from eventapp.languages import current_locale
+from eventapp.languages import _, current_locale
 
 
 class Ui:
@@ -45,6 +45,8 @@ def attributes(given: dict) -> Markup:
 def until(moment: datetime) -> str:
     """How far away a moment is: "in 14 minutes", "14분 후". Whole units only, as `js/modules/countdown.js` counts."""
     seconds = (moment - clock.now()).total_seconds()
+    if abs(seconds) < 1:
+        return _("just now")
     unit = next((size for size in (86400, 3600, 60) if abs(seconds) >= size), 1)
     whole = timedelta(seconds=int(seconds / unit) * unit)
     return format_timedelta(whole, add_direction=True, threshold=1, locale=current_locale())
