@@ -1,7 +1,7 @@
 """Every background job, and the timetable.
 
 A job is three lines: fetch, look, call the domain. It runs inside its organisation (`eventapp/outbox.py`), may run twice,
-and is known by its function's name; those that begin with `gateway_` have threads of their own.
+and is known by its function's name; those that begin with `gateway_`, `bulk_` or `import_` have threads of their own.
 """
 import logging
 

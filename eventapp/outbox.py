@@ -14,7 +14,7 @@ from contextvars import ContextVar
 from datetime import timedelta
 
 from flask import current_app
-from sqlalchemy import select, update
+from sqlalchemy import func, literal, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from eventapp import clock, faults, tenancy
@@ -25,9 +25,13 @@ from eventapp.models.outbox import QUEUES, OutboxItem
 log = logging.getLogger("eventapp.outbox")
 leased: ContextVar[OutboxItem | None] = ContextVar("leased", default=None)
 """The job that this thread is doing."""
-LEASE = {"default": timedelta(seconds=45), "gateway": timedelta(seconds=150)}
+LEASE = {"default": timedelta(seconds=45), "gateway": timedelta(seconds=150), "operations": timedelta(seconds=45)}
 LAST_ATTEMPT = 14
 """With the back-off of `retry_after`, about nine hours after the first."""
+OWN_QUEUES = {"gateway_": "gateway", "bulk_": "operations", "import_": "operations"}
+"""By what the names of jobs begin with."""
+PACE = timedelta(milliseconds=50)
+"""Between the letters of one operation: somebody who registers meanwhile gets the ticket before the last of ten thousand."""
 HELD = timedelta(days=1)
 """How far off a held job lies until it is let go: a net below an operation that nobody ends."""
 JOBS = {}
@@ -43,14 +47,14 @@ class NotYet(Exception):
 
 
 def job(function):
-    """Registers a job under its function's name. Jobs whose name begins with `gateway_` have workers of their own."""
+    """Registers a job under its function's name, which also says who does it (`OWN_QUEUES`)."""
     JOBS[function.__name__] = function
     faults.register(f"outbox.{function.__name__}.before", f"outbox.{function.__name__}.after")
     return function
 
 
 def queue_of(kind: str) -> str:
-    return "gateway" if kind.startswith("gateway_") else "default"
+    return next((queue for prefix, queue in OWN_QUEUES.items() if kind.startswith(prefix)), "default")
 
 
 def later(kind: str, things, *, run_at=None, key: str | None = None, **more) -> None:
@@ -114,9 +118,11 @@ def held(operation):
 
 
 def let_go(operation, at) -> None:
-    """The jobs that an operation has held are due at `at`."""
-    db.session.execute(update(OutboxItem).where(OutboxItem.operation_id == operation.id, OutboxItem.done_at.is_(None))
-                       .values(run_at=at).execution_options(synchronize_session=False))
+    """The jobs that an operation has held are due from `at` on, one after another."""
+    turn = (func.row_number().over(order_by=OutboxItem.id) - 1).label("turn")
+    waiting = select(OutboxItem.id, turn).where(OutboxItem.operation_id == operation.id, OutboxItem.done_at.is_(None)).subquery()
+    db.session.execute(update(OutboxItem).where(OutboxItem.id == waiting.c.id).values(run_at=literal(at) + waiting.c.turn * PACE)
+                       .execution_options(synchronize_session=False))
 
 
 def argument_name(thing) -> str:

@@ -20,7 +20,7 @@ from eventapp.extensions import db
 from eventapp.models import OutboxItem, PeriodicRun
 
 log = logging.getLogger("eventapp.worker")
-THREADS = {"default": 3, "gateway": 6}
+THREADS = {"default": 3, "gateway": 6, "operations": 2}
 SWEEP = 2.0
 PROBE = 20
 GRACE = 8.0

@@ -7,8 +7,9 @@ from sqlalchemy.orm import Mapped, mapped_column
 from eventapp import clock
 from eventapp.models.base import Base, Id
 
-QUEUES = ("default", "gateway")
-"""Gateways have workers of their own, so that one that hangs keeps no letter waiting."""
+QUEUES = ("default", "gateway", "operations")
+"""Gateways have workers of their own, so that one that hangs keeps no letter waiting; and so has what staff do to many, so that
+nobody who looks at a bar waits behind ten thousand letters."""
 
 
 class OutboxItem(Base):

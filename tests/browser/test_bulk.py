@@ -39,6 +39,22 @@ def waiting() -> int:
     return db.session.scalar(select(func.count()).where(Registration.code == "CAMP", Registration.status == "pending_approval"))
 
 
+def test_closed_too_soon_the_button_to_undo_stays_in_sight(camp, staff, world):
+    page = staff(width=390)
+    page.goto(DESK)
+    page.locator("input[name=ids]").first.check()
+    page.click("button[data-action=approve]")
+    dialog = page.locator("dialog[open]")
+    dialog.get_by_role("button", name="Approve 1").click()
+    dialog.locator("[data-testid=bulk-result][data-ok='1']").wait_for()
+    page.keyboard.press("Escape")
+    dialog.wait_for(state="detached")
+    page.locator(".undo-floating button").click()
+    page.locator("[data-testid=bulk-result][data-state=undone]").wait_for()
+    world.seoul.enter()
+    assert waiting() == 12
+
+
 def test_ticked_approved_and_undone_beside_the_table(camp, staff, world):
     page = staff(width=1280)
     page.goto(DESK)
@@ -52,13 +68,13 @@ def test_ticked_approved_and_undone_beside_the_table(camp, staff, world):
     page.locator("tr[data-status=pending_payment]").nth(2).wait_for()  # the table has drawn itself anew
     world.seoul.enter()
     assert waiting() == 9
-    page.wait_for_function("document.querySelector('[data-undo-left]').textContent.includes('seconds left')")
+    page.wait_for_function("() => document.querySelector('[data-undo-left]').textContent.includes('seconds left')")
     dialog.locator("[data-testid=undo] button").click()
     dialog.locator("[data-testid=bulk-result][data-state=undone]").wait_for()
     world.seoul.enter()
     assert waiting() == 12
     page.keyboard.press("Escape")
-    page.wait_for_function("!document.querySelector('dialog[open]')")
+    page.wait_for_function("() => !document.querySelector('dialog[open]')")
     assert page.locator("tr[data-status=pending_approval]").count() == 12
 
 

@@ -58,7 +58,7 @@ def test_300_arrivals_at_four_gates_without_a_network(doors, stand):
 
     gates["E"].context.set_offline(False)
     gates["E"].page.wait_for_selector("#ended:not([hidden])")
-    gates["E"].page.wait_for_function("document.querySelector('#ended-text').textContent.includes('Everything on it has been removed')")
+    gates["E"].page.get_by_text("Everything on it has been removed").wait_for()
     for name in "ABCD":  # the order in which the network comes back
         gates[name].context.set_offline(False)
         gates[name].sends_all()

@@ -42,6 +42,7 @@ function typed(text, onCode) {
   const [only, another] = $("people").querySelectorAll("button");
   if (text.length > CODE && !text.includes(" ")) {
     $("code").value = "";
+    $("people-none").hidden = true;
     onCode(text);
   } else if (only && !another) {
     only.click();

@@ -13,7 +13,7 @@ import { install, offerHomeScreen, uninstall } from "./shell.js";
 import { signal } from "./signals.js";
 import { Store } from "./store.js";
 import { verifier } from "./ticket.js";
-import { speakZone } from "./words.js";
+import { haveLetters, speakZone } from "./words.js";
 
 const $ = (id) => document.getElementById(id);
 const address = $("main").dataset.door;
@@ -36,7 +36,7 @@ class Door {
     this.settings = settings(this.book, await this.store.get("settings"), (chosen) => this.choose(chosen));
     if (!navigator.onLine) this.link.lost();
     this.changed();
-    this.search = new Search(this.book, (person) => this.scan({ registration: person.id, version: person.version }));
+    this.search = new Search(this.book, (person) => this.scan({ registration: person.id, version: person.version }), () => this.screen.clear());
     listen((code) => this.scan({ code }));
     hands((code) => this.scan({ code }));
     this.link.keepAlive(() => this.refresh());
@@ -122,6 +122,7 @@ class Door {
     speakZone(this.book.event.timezone);
     if (key !== this.book.key) this.isSigned = await verifier(Uint8Array.from(atob(this.book.key), (letter) => letter.charCodeAt(0)));
     this.settings?.offer();
+    haveLetters(this.book.people.values());
     if (this.isOver && !this.queue.length) this.end("over");
   }
 
@@ -141,6 +142,7 @@ class Door {
   }
 
   async choose(chosen) {
+    this.screen.clear(); // it was said of another checkpoint
     await this.store.put("settings", chosen);
     this.changed();
   }

@@ -38,6 +38,7 @@ export class Screen {
   clear() {
     clearTimeout(this.clearing);
     $("verdict").hidden = true;
+    $("note").textContent = "";
   }
 
   offerUndo(undo) {

@@ -6,9 +6,12 @@ const AT_DOORS = new Set(["confirmed", "pending_payment", "pending_approval", "c
 const $ = (id) => document.getElementById(id);
 
 export class Search {
-  constructor(book, onChosen) {
+  constructor(book, onChosen, onTyping) {
     Object.assign(this, { book, onChosen, index: new WeakMap() });
-    $("code").addEventListener("input", () => this.look());
+    $("code").addEventListener("input", () => {
+      onTyping(); // the word about somebody else must not stand above what is being looked for
+      this.look();
+    });
     $("confirm").addEventListener("close", () => {
       if ($("confirm").returnValue === "yes") this.onChosen(this.chosen);
       this.clear();

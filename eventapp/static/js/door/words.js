@@ -37,3 +37,15 @@ export function fill(template, values) {
   }
   return copy;
 }
+
+// The font comes in slices, each when one of its letters is needed: without a network those of every name must be here.
+let had = "";
+export function haveLetters(people) {
+  const letters = new Set();
+  for (const { name, text, flag } of people) for (const letter of name + (text ?? "") + (flag ?? "")) letters.add(letter);
+  const all = [...letters].sort().join("");
+  if (all === had) return;
+  had = all;
+  const family = getComputedStyle(document.body).fontFamily;
+  document.fonts.load(`1rem ${family}`, all).catch(() => {}); // what does not come now comes when it is shown
+}
