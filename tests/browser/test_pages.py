@@ -20,6 +20,7 @@ RULES = {(390, "light"): [], (390, "dark"): ["color-contrast", "link-in-text-blo
 TURNS = [("ko", 390, "light"), ("en", 1280, "dark"), ("ko", 1280, "light"), ("en", 390, "dark"), ("ko", 820, "dark"), ("en", 820, "light")]
 """Of the staff's pages, which are made of the same pieces: each is read once, the next one in the next language and look."""
 REGISTER = "/seoul-ubf/wmc-2026/register"
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")

@@ -86,6 +86,7 @@ def count(*conditions) -> int:
 
 # -- kills ---------------------------------------------------------------------------------------------------------
 
+@pytest.mark.slow
 def test_a_worker_killed_five_times_does_each_of_twenty_thousand_rows_once(app, database, camp, stay, owner, world):
     crowds.waiting(camp, stay, 20_000)
     operation = do("approve", owner)

@@ -26,5 +26,11 @@ document.addEventListener("click", (event) => {
   dialog.close();
 });
 
+// A file comes beside the page, which stays: the dialog has done its part.
+document.addEventListener("submit", (event) => {
+  const dialog = event.target.closest("dialog[data-bulk-dialog]");
+  if (dialog && !event.target.hasAttribute("hx-post")) setTimeout(() => dialog.close());
+});
+
 open();
 new MutationObserver(open).observe(document.getElementById("main") ?? document.body, { childList: true, subtree: true });

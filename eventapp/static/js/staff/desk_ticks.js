@@ -12,10 +12,10 @@ function tell() {
     head.checked = count > 0 && count === all.length;
     head.indeterminate = count > 0 && count < all.length;
   }
-  const word = document.querySelector("[data-ticked-count]");
-  if (word) word.textContent = count;
   const box = everything();
   if (box?.checked && count < all.length) box.checked = false;
+  const word = document.querySelector("[data-ticked-count]");
+  if (word) word.textContent = box?.checked ? box.dataset.total : count;
   ticked.clear();
   for (const box of all) if (box.checked) ticked.add(box.value);
 }
