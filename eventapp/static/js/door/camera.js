@@ -24,7 +24,7 @@ export class Decoder {
 
 export class Camera {
   constructor(video, decoder, onCode) {
-    Object.assign(this, { video, decoder, onCode, seen: { text: "", at: 0 }, stream: null, wanted: false });
+    Object.assign(this, { video, decoder, onCode, seen: { text: "", at: 0 }, stream: null, starting: null, wanted: false });
     this.canvas = new OffscreenCanvas(SIDE, SIDE).getContext("2d", { willReadFrequently: true });
     // A hidden page gets a frozen picture on some phones; it is let go and asked for again.
     document.addEventListener("visibilitychange", () => {
@@ -32,9 +32,14 @@ export class Camera {
     });
   }
 
-  // Throws what the browser says when there is no camera or it was refused.
-  async start() {
+  // Throws what the browser says when there is no camera or it was refused. Asked twice at once it opens one: a second
+  // would take the picture away from the first, which would then close both.
+  start() {
     this.wanted = true;
+    return (this.starting ??= this.open().finally(() => (this.starting = null)));
+  }
+
+  async open() {
     if (this.stream) return;
     const picture = { facingMode: { ideal: "environment" }, width: { ideal: 1280 }, height: { ideal: 720 } };
     this.stream = await navigator.mediaDevices.getUserMedia({ video: picture, audio: false });
