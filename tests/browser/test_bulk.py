@@ -75,7 +75,7 @@ def test_ticked_approved_and_undone_beside_the_table(camp, staff, world):
     assert waiting() == 12
     page.keyboard.press("Escape")
     page.wait_for_function("() => !document.querySelector('dialog[open]')")
-    assert page.locator("tr[data-status=pending_approval]").count() == 12
+    page.locator("tr[data-status=pending_approval]").nth(11).wait_for()
 
 
 def test_many_are_counted_while_they_are_done_also_after_a_reload(camp, staff, world, stay_many):
