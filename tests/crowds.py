@@ -4,6 +4,7 @@ from sqlalchemy import text
 from eventapp import clock, tenancy
 from eventapp.extensions import db
 from eventapp.models import Event, Program
+from tests import make
 
 STATEMENTS = (
     """INSERT INTO orders (event_id, submission, token_version, name, email, phone, locale, currency, total, method, answers,
@@ -19,6 +20,15 @@ STATEMENTS = (
        SELECT r.id, :program, '{"en": "Main conference"}', '{}', 1, :price, :now
        FROM registrations r JOIN orders o ON o.id = r.order_id WHERE o.submission LIKE :mark || '%' ORDER BY r.id""",
 )
+
+
+def camp(capacity: int) -> Event:
+    """Before anybody pays somebody says yes (committed)."""
+    event = make.event("camp", make.both("수련회", "Camp"), "CAMP", approval="before_payment")
+    make.program(event, "stay", 100_000, capacity=capacity)
+    make.form(event)
+    db.session.commit()
+    return event
 
 
 def waiting(event: Event, program: Program, count: int, *, price: int = 100_000, people: int = 1, mark: str = "crowd",

@@ -434,7 +434,7 @@ def fitting(text: str) -> str:
 
 def write_xlsx(query, columns: list[Column], path: Path) -> int:
     """Write the file; how many registrations are in it."""
-    return _write_xlsx(lines(query), columns, path)
+    return _write_xlsx(_with_signs_of_life(lines(query)), columns, path)
 
 
 def _write_xlsx(chunks, columns: list[Column], path: Path) -> int:
@@ -478,7 +478,7 @@ def _with_signs_of_life(chunks) -> Iterator[list[Line]]:
 def store_xlsx(operation: BulkOperation, query, columns: list[Column], event: Event | None) -> int:
     """In the worker: write the file, bring it to the store, and say on the operation where it is. How many rows it has."""
     with tempfile.NamedTemporaryFile(suffix=".xlsx") as file:
-        count = _write_xlsx(_with_signs_of_life(lines(query)), columns, Path(file.name))
+        count = write_xlsx(query, columns, Path(file.name))
         key = storage.key(tenancy.current_org_id(), "exports", f"{operation.id}.xlsx")
         storage.connect(config.active()).put(key, file.read(), TYPES["xlsx"])
     operation.file_key, operation.file_name = key, file_name(event, "xlsx")

@@ -30,13 +30,8 @@ TRACKED = ("status", "status_reason", "paid_at", "confirmed_at", "approved_at", 
 
 @pytest.fixture
 def camp(world):
-    """Before anybody pays somebody says yes; a hundred places."""
     world.seoul.enter()
-    camp = make.event("camp", make.both("수련회", "Camp"), "CAMP", approval="before_payment")
-    make.program(camp, "stay", 100_000, capacity=1000)
-    make.form(camp)
-    db.session.commit()
-    return camp
+    return crowds.camp(1000)
 
 
 @pytest.fixture

@@ -32,11 +32,7 @@ from tests.working import ask, until, worker
 @pytest.fixture
 def camp(world):
     world.seoul.enter()
-    event = make.event("camp", make.both("수련회", "Camp"), "CAMP", approval="before_payment")
-    make.program(event, "stay", 100_000, capacity=100_000)
-    make.form(event)
-    db.session.commit()
-    return event
+    return crowds.camp(100_000)
 
 
 @pytest.fixture
