@@ -11,12 +11,17 @@ from eventapp.models.order import Order
 from eventapp.models.organization import CustomDomain, Directory, Membership, Organization
 from eventapp.models.outbox import OutboxItem, PeriodicRun, Probe
 from eventapp.models.payment import (
+    BookDifference,
+    CashReceipt,
+    Document,
+    DocumentSeries,
     GatewayAccount,
     LedgerEntry,
     Payment,
     PaymentAttempt,
     PaymentRoute,
     Refund,
+    Settlement,
     WebhookEvent,
 )
 from eventapp.models.plan import Plan
@@ -25,10 +30,10 @@ from eventapp.models.registration import Consent, LineItem, Registration, Status
 from eventapp.models.upload import Upload
 
 __all__ = [
-    "AccountToken", "AuditLog", "AuditValues", "Base", "BulkOperation", "BulkRow", "CheckIn", "Checkpoint", "Consent",
-    "CustomDomain", "Directory", "DoorDevice", "EmailMessage", "Event", "EventDirectory", "EventSession",
+    "AccountToken", "AuditLog", "AuditValues", "Base", "BookDifference", "BulkOperation", "BulkRow", "CashReceipt", "CheckIn",
+    "Checkpoint", "Consent", "CustomDomain", "Directory", "Document", "DocumentSeries", "DoorDevice", "EmailMessage", "Event", "EventDirectory", "EventSession",
     "FormVersion", "GatewayAccount", "ImportFile", "LedgerEntry", "LineItem", "Membership", "Order", "Organization",
     "OutboxItem", "Participation", "Payment", "PaymentAttempt", "PaymentRoute", "PeriodicRun", "Plan", "Probe",
-    "Program", "Quota", "QuotaProgram", "RateLimit", "Refund", "Registration", "SavedView", "SignIn", "Status",
+    "Program", "Quota", "QuotaProgram", "RateLimit", "Refund", "Registration", "SavedView", "Settlement", "SignIn", "Status",
     "Tenant", "Upload", "User", "WebhookEvent",
 ]

@@ -8,7 +8,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from eventapp.models.base import Base, Id, Localized, Tenant, belongs_to, many
 
 STATUSES = ("draft", "published", "closed", "cancelled", "archived")
-METHODS = ("card", "bank_transfer", "virtual_account", "manual_transfer", "cash", "free")
+METHODS = ("card", "bank_transfer", "virtual_account", "mobile", "manual_transfer", "cash", "free")
 
 
 class Event(Tenant, Base):
@@ -19,6 +19,7 @@ class Event(Tenant, Base):
         CheckConstraint("visibility IN ('public', 'unlisted')", name="visibility"),
         CheckConstraint("approval IN ('none', 'before_payment', 'after_payment')", name="approval"),
         CheckConstraint("ends_at >= starts_at", name="dates"),
+        belongs_to("gateway_accounts", "gateway_account_id"),
     )
 
     slug: Mapped[str]
@@ -51,6 +52,11 @@ class Event(Tenant, Base):
     """How long somebody who was approved has got to pay."""
     cancellable_until: Mapped[datetime | None]
     """Until when a participant may cancel by themselves; never when empty."""
+    refund_rules: Mapped[dict] = mapped_column(default=dict)
+    """What goes back when somebody cancels: {"tiers": [{"days": whole days before it begins, "percent": 0-100, "fee": minor
+    units a participant}], most days first, "note": Localized}. Empty: all of it, while one may cancel."""
+    gateway_account_id: Mapped[Id | None]
+    """The account its money goes through; the organisation's where empty."""
     max_participants: Mapped[int] = mapped_column(default=60)
     """In one order."""
     cover: Mapped[str] = mapped_column(default="")

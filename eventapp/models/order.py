@@ -34,6 +34,8 @@ class Order(Tenant, Base):
     answers: Mapped[dict] = mapped_column(default=dict)
     """To the questions asked once per order."""
     form_version: Mapped[int]
+    refund_terms: Mapped[dict] = mapped_column(default=dict)
+    """What the buyer agreed to: {"rules": as the event's then, "text": as it was shown, "locale", "at": ISO 8601}."""
     hold_until: Mapped[datetime | None]
     """When the places fall free unless the money comes."""
     user_id: Mapped[Id | None]

@@ -65,6 +65,10 @@ class Organization(Base):
     phone: Mapped[str] = mapped_column(default="")
     business: Mapped[dict] = mapped_column(default=dict)
     """상호 name, 대표자 representative, 사업자등록번호 number, 통신판매업 신고번호 mail_order_number, address, privacy_officer."""
+    tax: Mapped[str] = mapped_column(default="taxable")
+    """taxable (과세), or tax_free (면세): what holds for programs that say nothing else."""
+    must_issue_receipts: Mapped[bool] = mapped_column(default=False)
+    """현금영수증 의무발행업종: cash from 100,000 won gets a cash receipt even unasked."""
     bank_account: Mapped[dict] = mapped_column(default=dict)
     """Where manual transfers go: bank (code), number, holder."""
     created_at: Mapped[datetime] = mapped_column(default=clock.now)

@@ -1,5 +1,5 @@
 """Money: whose gateway account, what was asked of the gateway, what it said, and the ledger of every movement."""
-from datetime import datetime
+from datetime import date, datetime
 
 from sqlalchemy import CheckConstraint, Index, UniqueConstraint, text
 from sqlalchemy.dialects.postgresql import BYTEA
@@ -15,15 +15,32 @@ class GatewayAccount(Tenant, Base):
     """An organisation's own contract with a gateway; secrets are encrypted for this row alone."""
 
     __tablename__ = "gateway_accounts"
-    __table_args__ = (UniqueConstraint("org_id", "provider", "mode", "purpose"),
+    __table_args__ = (UniqueConstraint("org_id", "provider", "mode", "purpose", "name"),
                       CheckConstraint("mode IN ('test', 'live')", name="mode"))
 
     provider: Mapped[str]
+    name: Mapped[str] = mapped_column(default="")
+    """Where an organisation has several at one gateway: what staff call it."""
     mode: Mapped[str] = mapped_column(default="test")
     purpose: Mapped[str] = mapped_column(default="one_off")
     client_key: Mapped[str] = mapped_column(default="")
     secret_key: Mapped[bytes | None] = mapped_column(BYTEA)
     previous_secret_key: Mapped[bytes | None] = mapped_column(BYTEA)
+    secret_hint: Mapped[str] = mapped_column(default="")
+    """What may be shown of the secret key: test_sk_••••1234."""
+    webhook_secret: Mapped[bytes | None] = mapped_column(BYTEA)
+    """Where the gateway signs its notices (PortOne, Stripe); of Toss the security key of its payouts' notices."""
+    previous_webhook_secret: Mapped[bytes | None] = mapped_column(BYTEA)
+    public: Mapped[dict] = mapped_column(default=dict)
+    """Settings that may be shown. PortOne: store_id, channel_key, approval ("manual" or "automatic")."""
+    for_all_events: Mapped[bool] = mapped_column(default=True)
+    """Whether events that have chosen no account of their own take money through it."""
+    enabled: Mapped[bool] = mapped_column(default=True)
+    """Whether somebody has switched it on; a live one only after its check, a notice and the seller's particulars."""
+    checked_at: Mapped[datetime | None]
+    """When its keys were last tried."""
+    books_read_until: Mapped[datetime | None]
+    """Up to when the gateway's books were compared with ours."""
     webhook_token: Mapped[str]
     last_webhook_at: Mapped[datetime | None]
     unhealthy: Mapped[str] = mapped_column(default="")
@@ -76,6 +93,16 @@ class Payment(Tenant, Base):
     last_tx: Mapped[str] = mapped_column(default="")
     receipt_url: Mapped[str] = mapped_column(default="")
     failure_code: Mapped[str] = mapped_column(default="")
+    tax_free: Mapped[int] = mapped_column(default=0)
+    """Of the amount: what bears no VAT."""
+    vat: Mapped[int | None]
+    """As the gateway booked it, once known; its rounding may differ from ours by one."""
+    checkout_url: Mapped[str] = mapped_column(default="")
+    """Where the buyer is sent, at a gateway whose page we must order first (Stripe)."""
+    paid_with: Mapped[str] = mapped_column(default="")
+    """For receipts: the card's company and masked number, or the bank."""
+    dispute: Mapped[dict | None]
+    """While a card holder contests it at the gateway: {"id", "status", "reason", "amount"}; refunds rest meanwhile."""
     problem: Mapped[dict | None]
     """A difference that waits for a person: {"kind", "expected", "found"}."""
     approved_at: Mapped[datetime | None]
@@ -86,6 +113,9 @@ class Payment(Tenant, Base):
     attempts = many("Payment", "PaymentAttempt", "payment_id", order_by="PaymentAttempt.id", back_populates="payment")
 
 
+OPERATIONS = ("open", "confirm", "look", "issue", "cancel", "receipt_issue", "receipt_cancel")
+
+
 class PaymentAttempt(Tenant, Base):
     """One question to the gateway with its idempotency key, written down and committed before it is asked."""
 
@@ -93,7 +123,7 @@ class PaymentAttempt(Tenant, Base):
     __table_args__ = (
         belongs_to("payments", "payment_id"),
         UniqueConstraint("org_id", "idempotency_key"),
-        CheckConstraint("operation IN ('confirm', 'cancel', 'issue')", name="operation"),
+        CheckConstraint(f"operation IN {OPERATIONS}", name="operation"),
         CheckConstraint("state IN ('prepared', 'sent', 'succeeded', 'refused', 'unknown')", name="state"),
         Index("payment_attempts_one_open_idx", "org_id", "payment_id", "operation", unique=True,
               postgresql_where=text("state IN ('prepared', 'sent', 'unknown')")),
@@ -120,13 +150,31 @@ class Refund(Tenant, Base):
     __table_args__ = (
         belongs_to("payments", "payment_id"),
         UniqueConstraint("org_id", "payment_id", "transaction_key"),
-        CheckConstraint("state IN ('requested', 'done', 'failed')", name="state"), CheckConstraint("amount > 0", name="amount"),
+        CheckConstraint("state IN ('requested', 'needs_account', 'to_pay', 'done', 'failed')", name="state"),
+        CheckConstraint("route IN ('gateway', 'transfer')", name="route"), CheckConstraint("amount > 0", name="amount"),
+        Index("refunds_payment_idx", "org_id", "payment_id"),
+        Index("refunds_open_idx", "org_id", "state", "id", postgresql_where=text("state IN ('requested', 'needs_account', 'to_pay', 'failed')")),
     )
 
     payment_id: Mapped[Id]
     amount: Mapped[int]
     reason: Mapped[str]
     state: Mapped[str] = mapped_column(default="requested")
+    """requested (the gateway is being asked), needs_account (the buyer must say where to), to_pay (staff transfer it by hand),
+    done, failed."""
+    route: Mapped[str] = mapped_column(default="gateway")
+    """gateway, or transfer: staff send it from the organisation's bank account."""
+    lines: Mapped[list] = mapped_column(default=list)
+    """What it is for: [{"line_item", "registration", "amount", "kept"}]; empty where nobody can say."""
+    kept: Mapped[int] = mapped_column(default=0)
+    """What the organisation keeps by its rules, beside the amount that goes back."""
+    by: Mapped[str] = mapped_column(default="")
+    """Who asked for it: "user:5", "buyer:7", "system:"."""
+    account: Mapped[bytes | None] = mapped_column(BYTEA)
+    """Where it goes: encrypted JSON {"bank", "number", "holder"}; erased once it is done."""
+    account_hint: Mapped[str] = mapped_column(default="")
+    """What may be shown of it: the bank's name of ours and the last four digits."""
+    failure_code: Mapped[str] = mapped_column(default="")
     external: Mapped[bool] = mapped_column(default=False)
     transaction_key: Mapped[str | None]
     done_at: Mapped[datetime | None]
@@ -143,6 +191,8 @@ class LedgerEntry(Tenant, Base):
     paid      gateway|bank ← receivable the money came
     refunded  receivable ← gateway|bank it went back
     reversed  receivable ← gateway      the bank took a deposit back
+    kept      receivable ← sales        the organisation keeps a part of what was cancelled, by its rules
+    forgiven  sales ← receivable        it does not keep it after all
     """
 
     __tablename__ = "ledger_entries"
@@ -150,7 +200,7 @@ class LedgerEntry(Tenant, Base):
         belongs_to("orders", "order_id"), belongs_to("payments", "payment_id"),
         UniqueConstraint("org_id", "order_id", "kind", "transaction_key"),
         CheckConstraint("amount > 0", name="amount"),
-        CheckConstraint("kind IN ('charged', 'released', 'paid', 'refunded', 'reversed')", name="kind"),
+        CheckConstraint("kind IN ('charged', 'released', 'paid', 'refunded', 'reversed', 'kept', 'forgiven')", name="kind"),
         CheckConstraint(f"debit IN {ACCOUNTS} AND credit IN {ACCOUNTS} AND debit <> credit", name="accounts"),
     )
 
@@ -172,7 +222,8 @@ class WebhookEvent(Tenant, Base):
     __table_args__ = (
         belongs_to("gateway_accounts", "account_id"),
         UniqueConstraint("org_id", "account_id", "delivery_id"),
-        CheckConstraint("state IN ('received', 'applied', 'ignored', 'orphan', 'rejected')", name="state"),
+        CheckConstraint("state IN ('received', 'applied', 'ignored', 'orphan', 'wrong_account', 'rejected')", name="state"),
+        Index("webhook_events_newest_idx", "org_id", "created_at", "id"),
         Index("webhook_events_order_idx", "org_id", "account_id", "order_ref"),
         Index("webhook_events_received_idx", "org_id", "created_at", postgresql_where=text("state = 'received'")),
     )
@@ -187,4 +238,124 @@ class WebhookEvent(Tenant, Base):
     """signature, secret, refetch or none; nothing below refetch changes anything."""
     state: Mapped[str] = mapped_column(default="received")
     note: Mapped[str] = mapped_column(default="")
+    kind: Mapped[str] = mapped_column(default="")
+    """What it says has happened, in our words (`payments/provider.py`)."""
+    payment_id: Mapped[Id | None]
+    """Of ours, once it was found."""
     handled_at: Mapped[datetime | None]
+
+
+class CashReceipt(Tenant, Base):
+    """현금영수증: asked for by the buyer, issued through the gateway once the money is there, reduced and cancelled with refunds."""
+
+    __tablename__ = "cash_receipts"
+    __table_args__ = (
+        belongs_to("orders", "order_id"), belongs_to("payments", "payment_id"),
+        UniqueConstraint("org_id", "receipt_key"),
+        CheckConstraint("kind IN ('deduction', 'expense', 'unasked')", name="kind"),
+        CheckConstraint("state IN ('wanted', 'issuing', 'issued', 'failed', 'cancelling', 'cancelled', 'dropped')", name="state"),
+        CheckConstraint("amount >= 0 AND 0 <= cancelled AND cancelled <= amount", name="amount"),
+        Index("cash_receipts_order_idx", "org_id", "order_id"),
+        Index("cash_receipts_open_idx", "org_id", "state", "id", postgresql_where=text("state IN ('wanted', 'issuing', 'failed', 'cancelling')")),
+    )
+
+    order_id: Mapped[Id]
+    payment_id: Mapped[Id | None]
+    kind: Mapped[str]
+    """deduction (소득공제: a phone number), expense (지출증빙: a business number), unasked (자진발급)."""
+    identity: Mapped[bytes | None] = mapped_column(BYTEA)
+    """The number it is issued to, encrypted; erased when nothing more is to be done with it."""
+    identity_hint: Mapped[str] = mapped_column(default="")
+    amount: Mapped[int] = mapped_column(default=0)
+    cancelled: Mapped[int] = mapped_column(default=0)
+    state: Mapped[str] = mapped_column(default="wanted")
+    linked: Mapped[bool] = mapped_column(default=False)
+    """Issued in the gateway's own window: it is cancelled there together with the payment."""
+    receipt_key: Mapped[str | None]
+    issue_number: Mapped[str] = mapped_column(default="")
+    url: Mapped[str] = mapped_column(default="")
+    failure_code: Mapped[str] = mapped_column(default="")
+    issued_at: Mapped[datetime | None]
+    checked_at: Mapped[datetime | None]
+
+
+class DocumentSeries(Tenant, Base):
+    """The last number given in a series of documents: its lock keeps the numbers without gaps."""
+
+    __tablename__ = "document_series"
+    __table_args__ = (UniqueConstraint("org_id", "name"), CheckConstraint("last >= 0", name="last"))
+
+    name: Mapped[str]
+    """R2026: receipts of that year; C2026: credit notes."""
+    last: Mapped[int] = mapped_column(default=0)
+
+
+class Document(Tenant, Base):
+    """A receipt, or the note of a refund, as it was given out: what it says is kept with it and never changes."""
+
+    __tablename__ = "documents"
+    __table_args__ = (
+        belongs_to("orders", "order_id"), belongs_to("payments", "payment_id"), belongs_to("refunds", "refund_id"),
+        UniqueConstraint("org_id", "series", "number"), UniqueConstraint("org_id", "kind", "payment_id", "refund_id", postgresql_nulls_not_distinct=True),
+        CheckConstraint("kind IN ('receipt', 'refund')", name="kind"), CheckConstraint("number > 0", name="number"),
+        Index("documents_order_idx", "org_id", "order_id"),
+    )
+
+    kind: Mapped[str]
+    series: Mapped[str]
+    number: Mapped[int]
+    order_id: Mapped[Id]
+    payment_id: Mapped[Id]
+    refund_id: Mapped[Id | None]
+    content: Mapped[dict] = mapped_column(default=dict)
+
+
+class Settlement(Tenant, Base):
+    """What the gateway says that it pays out for one transaction, and what it keeps of it."""
+
+    __tablename__ = "settlements"
+    __table_args__ = (
+        belongs_to("gateway_accounts", "account_id"), belongs_to("payments", "payment_id"),
+        UniqueConstraint("org_id", "account_id", "transaction_key"),
+        Index("settlements_payment_idx", "org_id", "payment_id"), Index("settlements_paid_out_idx", "org_id", "paid_out_on"),
+    )
+
+    account_id: Mapped[Id]
+    payment_id: Mapped[Id | None]
+    transaction_key: Mapped[str]
+    gateway_order_id: Mapped[str] = mapped_column(default="")
+    method: Mapped[str] = mapped_column(default="")
+    currency: Mapped[str]
+    amount: Mapped[int]
+    """Negative where money went back; so are the others then."""
+    fee: Mapped[int]
+    vat: Mapped[int]
+    """On the fee."""
+    payout: Mapped[int]
+    sold_on: Mapped[date | None]
+    paid_out_on: Mapped[date | None]
+
+
+class BookDifference(Tenant, Base):
+    """Something that stands otherwise in the gateway's books than in ours: found at night, settled by a person."""
+
+    __tablename__ = "book_differences"
+    __table_args__ = (
+        belongs_to("gateway_accounts", "account_id"), belongs_to("payments", "payment_id"),
+        UniqueConstraint("org_id", "account_id", "kind", "transaction_key"),
+        CheckConstraint("kind IN ('missing_here', 'missing_there', 'amount')", name="kind"),
+        Index("book_differences_open_idx", "org_id", "id", postgresql_where=text("settled_at IS NULL")),
+    )
+
+    account_id: Mapped[Id]
+    payment_id: Mapped[Id | None]
+    kind: Mapped[str]
+    transaction_key: Mapped[str]
+    gateway_order_id: Mapped[str] = mapped_column(default="")
+    currency: Mapped[str]
+    ours: Mapped[int | None]
+    theirs: Mapped[int | None]
+    happened_at: Mapped[datetime | None]
+    settled_at: Mapped[datetime | None]
+    settled_by: Mapped[Id | None]
+    note: Mapped[str] = mapped_column(default="")

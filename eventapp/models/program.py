@@ -30,6 +30,7 @@ class Program(Tenant, Base):
         UniqueConstraint("org_id", "event_id", "code"),
         CheckConstraint(f"kind IN {KINDS}", name="kind"),
         CheckConstraint("0 <= minimum AND minimum <= maximum", name="quantity"),
+        CheckConstraint("tax IN ('', 'taxable', 'tax_free')", name="tax"),
     )
 
     event_id: Mapped[Id]
@@ -46,6 +47,8 @@ class Program(Tenant, Base):
     sales_open_at: Mapped[datetime | None]
     sales_close_at: Mapped[datetime | None]
     requires_approval: Mapped[bool] = mapped_column(default=False)
+    tax: Mapped[str] = mapped_column(default="")
+    """taxable (VAT is in the price) or tax_free; empty: as the organisation does."""
     requires_id: Mapped[Id | None]
 
     quotas = relationship("Quota", secondary="quota_programs", viewonly=True, order_by="Quota.id",

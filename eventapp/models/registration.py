@@ -120,6 +120,7 @@ class LineItem(Tenant, Base):
     tier: Mapped[dict] = mapped_column(default=dict)
     quantity: Mapped[int] = mapped_column(default=1)
     unit_price: Mapped[int]
+    tax_free: Mapped[bool] = mapped_column(default=False)
 
     registration = one("LineItem", "registration_id", "Registration", back_populates="line_items")
     program = one("LineItem", "program_id", "Program", viewonly=True)
