@@ -37,6 +37,16 @@ class Settings:
     toss_secret_key: str = ""
     toss_api_url: str = "https://api.tosspayments.com"
     toss_sdk_url: str = "https://js.tosspayments.com/v2/standard"
+    portone_store_id: str = ""
+    portone_channel_key: str = ""
+    portone_api_secret: str = ""
+    portone_webhook_secret: str = ""
+    portone_api_url: str = "https://api.portone.io"
+    portone_sdk_url: str = "https://cdn.portone.io/v2/browser-sdk.js"
+    stripe_publishable_key: str = ""
+    stripe_secret_key: str = ""
+    stripe_webhook_secret: str = ""
+    stripe_api_url: str = "https://api.stripe.com"
     smtp_url: str = ""
     from_email: str = ""
     sentry_dsn: str = ""
@@ -110,6 +120,7 @@ def derive(key: str, purpose: str, length: int = 32) -> bytes:
     return hashlib.blake2b(purpose.encode(), key=hashlib.sha256(key.encode()).digest(), digest_size=length).digest()
 
 
+GATEWAY_URLS = ("TOSS_API_URL", "TOSS_SDK_URL", "PORTONE_API_URL", "PORTONE_SDK_URL", "STRIPE_API_URL")
 REFUSED_IN_PRODUCTION = ("BACKOFF_SCALE", "CLOCK_OFFSET", "SANDBOX_AUTOPAY", "FAULTS", "GUARDS_OFF")
 NEEDED_IN_PRODUCTION = ("SECRET_KEY", "ENCRYPTION_KEY", "DATABASE_URL", "SMTP_URL", "FROM_EMAIL", "PLATFORM_HOST")
 
@@ -134,14 +145,15 @@ def read(environ=os.environ) -> Settings:
     take("APP_ENV", str, lambda v: v in ("development", "production"))
     take("PORT", int, lambda v: 0 < v < 65535)
     take("PLATFORM_HOST", str.lower, lambda v: "/" not in v and ":" not in v)
-    for name in ("SECRET_KEY", "ENCRYPTION_KEY", "TOSS_CLIENT_KEY", "TOSS_SECRET_KEY", "FROM_EMAIL", "SENTRY_DSN", "S3_BUCKET", "S3_ACCESS_KEY",
+    for name in ("SECRET_KEY", "ENCRYPTION_KEY", "TOSS_CLIENT_KEY", "TOSS_SECRET_KEY", "PORTONE_STORE_ID", "PORTONE_CHANNEL_KEY",
+                 "PORTONE_API_SECRET", "PORTONE_WEBHOOK_SECRET", "STRIPE_PUBLISHABLE_KEY", "STRIPE_SECRET_KEY", "STRIPE_WEBHOOK_SECRET", "FROM_EMAIL", "SENTRY_DSN", "S3_BUCKET", "S3_ACCESS_KEY",
                  "S3_SECRET_KEY"):
         take(name)
     for name in ("DATABASE_URL", "QUEUE_DATABASE_URL"):
         take(name, str, lambda v: v.startswith(("postgres://", "postgresql://", "postgresql+psycopg://")))
     take("REDIS_URL", str, lambda v: v.startswith(("redis://", "rediss://", "unix://")))
     take("SMTP_URL", str, lambda v: v.startswith(("smtp://", "smtps://")))
-    for name in ("TOSS_API_URL", "TOSS_SDK_URL", "S3_ENDPOINT_URL"):
+    for name in (*GATEWAY_URLS, "S3_ENDPOINT_URL"):
         take(name, lambda v: v.rstrip("/"), lambda v: v.startswith(("https://", "http://")))
     take("TRUSTED_HOPS", int, lambda v: 0 <= v < 10)
     take("RATE_LIMIT_SCALE", float, lambda v: v >= 0)
@@ -164,8 +176,7 @@ def read(environ=os.environ) -> Settings:
             problems.append("FLASK_DEBUG: refused in production")
         if values.get("rate_limit_scale") == 0:
             problems.append("RATE_LIMIT_SCALE: 0 is refused in production")
-        if values.get("toss_api_url", "https:").startswith("http:"):
-            problems.append("TOSS_API_URL: https only in production")
+        problems += [f"{name}: https only in production" for name in GATEWAY_URLS if values.get(name.lower(), "https:").startswith("http:")]
     if problems:
         raise WrongConfiguration(problems)
 

@@ -50,10 +50,18 @@ for _operation in ("confirm", "issue", "cancel"):
 # -- rows as the plain values that a provider takes ----------------------------------------------------
 
 def keys(account: GatewayAccount) -> Keys:
+    """Decrypted, with the addresses of the deployment's configuration."""
     settings = config.active()
-    secrets = (crypto.get(account, "secret_key"), crypto.get(account, "previous_secret_key"))
+
+    def both(*fields):
+        return tuple(filter(None, (crypto.get(account, field) for field in fields)))
+
+    signing = both("webhook_secret", "previous_webhook_secret")
     return Keys(provider=account.provider, mode=account.mode, client_key=account.client_key,
-                secret_keys=tuple(filter(None, secrets)), api_url=settings.toss_api_url, sdk_url=settings.toss_sdk_url)
+                secret_keys=both("secret_key", "previous_secret_key"), webhook_secrets=signing,
+                security_key=signing[0] if account.provider == "toss" and signing else "",
+                api_url=getattr(settings, f"{account.provider}_api_url", ""), sdk_url=getattr(settings, f"{account.provider}_sdk_url", ""),
+                public=account.public)
 
 
 def intent(payment: Payment, **addresses) -> PaymentIntent:

@@ -6,7 +6,7 @@ Nothing here knows a model or a request. What a browser or a webhook says is a *
 import hmac
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, Protocol
 
 from eventapp.money import Money
@@ -31,6 +31,7 @@ STATUSES = frozenset([CREATED, PENDING, AUTHORIZED, AWAITING_DEPOSIT, PAID, PART
 CARD = "card"
 BANK_TRANSFER = "bank_transfer"
 VIRTUAL_ACCOUNT = "virtual_account"
+MOBILE = "mobile"
 MANUAL_TRANSFER = "manual_transfer"
 FREE = "free"
 OTHER = "other"
@@ -40,6 +41,7 @@ PAYMENT_CHANGED = "payment_changed"
 DEPOSIT_CHANGED = "deposit_changed"
 CANCEL_CHANGED = "cancel_changed"
 BILLING_DELETED = "billing_deleted"
+DISPUTE_CHANGED = "dispute_changed"
 PAYOUT_CHANGED = "payout_changed"
 IRRELEVANT = "irrelevant"
 
@@ -95,9 +97,11 @@ class BadSignature(BadWebhook):
 # -- what goes in -----------------------------------------------------------------------------------
 @dataclass(frozen=True, slots=True)
 class GatewayAccount:
-    """One set of keys at one gateway; `secret_keys` is (current, previous) while a key is being changed.
+    """One set of keys at one gateway; `secret_keys` is (current, previous) while a key is being changed, and so are
+    `webhook_secrets`, which sign the gateway's notices (PortOne and Stripe).
 
-    `public` are settings that may be shown: the bank account of a manual transfer, for example.
+    `public` are settings that may be shown: the bank account of a manual transfer; PortOne's `store_id`, `channel_key`
+    and `approval` ("manual" or "automatic").
     """
 
     provider: str
@@ -106,6 +110,7 @@ class GatewayAccount:
     secret_keys: tuple[str, ...] = field(default=(), repr=False)
     api_url: str = ""
     sdk_url: str = ""
+    webhook_secrets: tuple[str, ...] = field(default=(), repr=False)
     security_key: str = field(default="", repr=False)
     public: Mapping[str, str] = field(default_factory=dict)
 
@@ -127,6 +132,19 @@ class PaymentIntent:
     tax_free: int = 0
     due_at: datetime | None = None
     """Until when the money may come, where the window makes an account for it."""
+    notice_url: str = ""
+    """Where notices about this payment go, at a gateway that lets each payment say so (PortOne)."""
+    locale: str = "ko"
+    cash_receipt: str = ""
+    """deduction, expense, or empty: what the window asks for, where it can (Toss: transfers and virtual accounts)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A payment that the gateway knows of before the buyer goes there. `url`: its own page, where it has one."""
+
+    gateway_key: str = ""
+    url: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +191,8 @@ class CancelRequest:
 # -- what comes out ---------------------------------------------------------------------------------
 @dataclass(frozen=True, slots=True)
 class CheckoutInstruction:
-    """How to send the buyer to pay. `kind`: `js_sdk` (load `script_url`, call it with `params`), `none`.
+    """How to send the buyer to pay. `kind`: `js_sdk` (load `script_url`, call it with `params`), `redirect` (to `url`, which
+    needs no script), `none`.
 
     `params` is what the payment page prints as JSON; for Toss `params["request"]` is the one argument of
     `TossPayments(clientKey).payment({customerKey}).requestPayment(…)`.
@@ -182,6 +201,7 @@ class CheckoutInstruction:
     kind: str
     script_url: str = ""
     public_key: str = ""
+    url: str = ""
     params: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -192,7 +212,10 @@ class ReturnHint:
     order_ref: str = ""
     gateway_key: str = ""
     claimed_amount: int | None = None
+    """None where the gateway says no amount; then there is none to compare."""
     failure_code: str = ""
+    token: str = ""
+    """What a confirm needs beside the order (PortOne's paymentToken)."""
 
     @property
     def failed(self) -> bool:
@@ -224,6 +247,45 @@ class IssuedAccount:
 
 
 @dataclass(frozen=True, slots=True)
+class Dispute:
+    """A card holder contests the payment. `status`: open, won, lost. When lost, `amount` has gone back."""
+
+    id: str
+    status: str
+    amount: int
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CashReceiptRequest:
+    """`kind`: deduction (`identity` is a phone or cash-receipt card number), expense (a business number), unasked.
+
+    `order_ref` is the payment's; `method` the payment's method.
+    """
+
+    order_ref: str
+    order_name: str
+    amount: int
+    kind: str
+    identity: str = field(repr=False)
+    method: str = VIRTUAL_ACCOUNT
+    tax_free: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class CashReceiptSnapshot:
+    """`status`: in_progress, issued, failed, cancelled. A cancellation of a part is a receipt of its own (`key` c_… at Toss)."""
+
+    key: str
+    status: str
+    amount: int
+    issue_number: str = ""
+    url: str = ""
+    kind: str = ""
+    failure_code: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Failure:
     code: str
     message: str
@@ -252,7 +314,13 @@ class GatewayPayment:
     failure: Failure | None = None
     last_tx: str = ""
     vat: int | None = None
+    tax_free: int = 0
     partial_cancelable: bool = True
+    paid_with: str = ""
+    """For receipts: the card's company and masked number, or the bank."""
+    dispute: Dispute | None = None
+    cash_receipt: CashReceiptSnapshot | None = None
+    """Issued in the gateway's own window, and cancelled there together with the payment."""
     raw: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
     @property
@@ -305,6 +373,23 @@ class LedgerEntry:
 
 
 @dataclass(frozen=True, slots=True)
+class SettlementLine:
+    """What a gateway pays out for one transaction: `payout` = `amount` − `fee` − `vat`, all negative where money went back."""
+
+    transaction_key: str
+    gateway_key: str
+    order_ref: str
+    currency: str
+    method: str
+    amount: int
+    fee: int
+    vat: int
+    payout: int
+    sold_on: date | None
+    paid_out_on: date | None
+
+
+@dataclass(frozen=True, slots=True)
 class CredentialCheck:
     ok: bool
     code: str = ""
@@ -321,6 +406,17 @@ class Capabilities:
     refunds: bool = False
     lookup_by_order: bool = False
     needs_script: bool = False
+    opens_first: bool = False
+    """The gateway must be told of the payment before the buyer goes there (`open`)."""
+    refund_account_for: frozenset[str] = frozenset()
+    """Methods whose money goes back only to an account that the buyer names."""
+    issues_accounts: bool = False
+    """Makes a virtual account without its window (`issue_virtual_account`)."""
+    cash_receipts: bool = False
+    books: bool = False
+    settlements: bool = False
+    currencies: frozenset[str] | None = frozenset(["KRW"])
+    """None: any."""
 
 
 class PaymentProvider(Protocol):
@@ -333,6 +429,7 @@ class PaymentProvider(Protocol):
     name: str
     caps: Capabilities
 
+    def open(self, account: GatewayAccount, intent: PaymentIntent, key: str) -> Opened: ...
     def create_checkout(self, account: GatewayAccount, intent: PaymentIntent) -> CheckoutInstruction: ...
     def parse_return(self, account: GatewayAccount, query: Mapping[str, str]) -> ReturnHint: ...
     def confirm(self, account: GatewayAccount, intent: PaymentIntent, hint: ReturnHint, key: str) -> GatewayPayment: ...
@@ -342,5 +439,10 @@ class PaymentProvider(Protocol):
     def cancel(self, account: GatewayAccount, ref: GatewayRef, request: CancelRequest, key: str) -> GatewayPayment: ...
     def parse_webhook(self, account: GatewayAccount, headers: Mapping[str, str], raw: bytes,
                       now: datetime) -> WebhookHint: ...
+    def issue_cash_receipt(self, account: GatewayAccount, request: CashReceiptRequest, key: str) -> CashReceiptSnapshot: ...
+    def cancel_cash_receipt(self, account: GatewayAccount, receipt_key: str, order_ref: str, amount: int | None,
+                            key: str) -> CashReceiptSnapshot: ...
+    def fetch_cash_receipt(self, account: GatewayAccount, receipt_key: str, order_ref: str) -> CashReceiptSnapshot | None: ...
+    def list_settlements(self, account: GatewayAccount, start: date, end: date) -> Iterator[SettlementLine]: ...
     def list_transactions(self, account: GatewayAccount, start: datetime, end: datetime) -> Iterator[LedgerEntry]: ...
     def check_credentials(self, account: GatewayAccount) -> CredentialCheck: ...

@@ -22,7 +22,12 @@ from eventapp import config
 from .postgres import DatabaseDidNotStart, EmbeddedPostgres
 from .processes import Child, end_marked, last_words, rotate
 
-SANDBOX_KEYS = {"TOSS_CLIENT_KEY": "test_ck_demo0000000001", "TOSS_SECRET_KEY": "test_sk_demo0000000001"}
+SANDBOX_KEYS = {
+    "TOSS_CLIENT_KEY": "test_ck_demo0000000001", "TOSS_SECRET_KEY": "test_sk_demo0000000001",
+    "PORTONE_STORE_ID": "store-demo0000000001", "PORTONE_CHANNEL_KEY": "channel-key-demo0000000001",
+    "PORTONE_API_SECRET": "portone_test_demo0000000001", "PORTONE_WEBHOOK_SECRET": "whsec_ZGVtby1wb3J0b25lLXdlYmhvb2stc2VjcmV0LTAwMDE=",
+    "STRIPE_PUBLISHABLE_KEY": "pk_test_demo0000000001", "STRIPE_SECRET_KEY": "sk_test_demo0000000001",
+    "STRIPE_WEBHOOK_SECRET": "whsec_demo0000000001"}
 FALLS_BEFORE_GIVING_UP = 3  # while starting; later a child is started again for ever
 
 
@@ -61,8 +66,10 @@ class Supervisor:
                                 "PATH": f"{bin_folder}{os.pathsep}{environ.get('PATH', os.defpath)}"}
         if self.sandbox:
             port = self.settings.port + 1
-            made |= {"TOSS_API_URL": f"http://127.0.0.1:{port}/toss",
-                     "TOSS_SDK_URL": f"http://localhost:{port}/toss/v2/standard"}
+            made |= {"TOSS_API_URL": f"http://127.0.0.1:{port}/toss", "TOSS_SDK_URL": f"http://localhost:{port}/toss/v2/standard",
+                     "PORTONE_API_URL": f"http://127.0.0.1:{port}/portone",
+                     "PORTONE_SDK_URL": f"http://localhost:{port}/portone/v2/browser-sdk.js",
+                     "STRIPE_API_URL": f"http://127.0.0.1:{port}/stripe"}
             made |= {name: environ.get(name) or key for name, key in SANDBOX_KEYS.items()}
         return made
 
