@@ -201,8 +201,8 @@ class CheckoutInstruction:
     kind: str
     script_url: str = ""
     public_key: str = ""
-    url: str = ""
     params: Mapping[str, Any] = field(default_factory=dict)
+    url: str = ""
 
 
 @dataclass(frozen=True, slots=True)
