@@ -6,16 +6,17 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from werkzeug.exceptions import HTTPException
-from werkzeug.routing import Map, Rule
+from werkzeug.routing import Map
 from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
 from werkzeug.wrappers import Request, Response
 
-from eventapp.sandbox import control, dashboard, pages, shapes, toss, window
+from eventapp.sandbox import control, dashboard, pages, portone, shapes, stripe, toss, window
 from eventapp.sandbox.accounts import Accounts
 from eventapp.sandbox.courier import Courier
 from eventapp.sandbox.faults import Faults
 from eventapp.sandbox.idempotency import Idempotency
 from eventapp.sandbox.journal import Journal
+from eventapp.sandbox.routes import route
 from eventapp.sandbox.state import Books, Payment
 
 log = logging.getLogger(__name__)
@@ -25,10 +26,6 @@ LARGEST = 1024 * 1024  # bytes of a request
 
 def api(operation, call):
     return lambda sandbox, request, **ids: toss.endpoint(sandbox, operation, call, request, **ids)
-
-
-def route(method: str, path: str, view) -> Rule:
-    return Rule(path, methods=[method], endpoint=view)
 
 
 ROUTES = Map([
@@ -50,6 +47,8 @@ ROUTES = Map([
     route("GET", "/sandbox.css", pages.style),
     route("GET", "/control/<what>", control.call),
     route("POST", "/control/<what>", control.call),
+    *portone.ROUTES,
+    *stripe.ROUTES,
 ])
 
 

@@ -1,0 +1,2 @@
+"""PortOne V2's REST API and window."""
+ROUTES = []

@@ -1,0 +1,2 @@
+"""Stripe Checkout's API and page."""
+ROUTES = []
