@@ -60,10 +60,11 @@ class Sandbox:
         self.base, self.autopay = "", autopay
         self.journal = Journal(journal)
         self.accounts, self.idempotency, self.faults = Accounts(self.journal), Idempotency(self.journal), Faults()
-        self.courier = Courier(self.journal, retry_scale)
+        self.courier = Courier(self.journal, retry_scale, clock_offset)
         self.books = Books(self.journal, self._tell, clock_offset)
+        self.portone, self.stripe = portone.State(self), stripe.State(self)
         self.stopped = threading.Event()
-        kept = (self.books, self.accounts, self.idempotency, self.courier)
+        kept = (self.books, self.accounts, self.idempotency, self.portone, self.stripe, self.courier)
         for line in self.journal.read():
             for part in kept:
                 part.restore(line)
@@ -82,15 +83,14 @@ class Sandbox:
 
     def reset(self) -> None:
         with self.books.lock:
-            self.books.clear()
-            self.idempotency.clear()
-            self.faults.clear()
-            self.courier.clear()
-            self.journal.rewrite(self.accounts.dump())
+            for part in (self.books, self.portone, self.stripe, self.idempotency, self.faults, self.courier):
+                part.clear()
+            self.journal.rewrite(line for part in (self.accounts, self.portone, self.stripe) for line in part.dump())
 
     def _tick(self) -> None:
         while not self.stopped.wait(TICK):
-            self.books.sweep()
+            for part in (self.books, self.portone, self.stripe):
+                part.sweep()
 
     def _tell(self, payment: Payment) -> list[dict]:
         account, now = self.accounts.of_client(payment.account), self.books.now()

@@ -65,7 +65,7 @@ def switches(sandbox, body) -> dict:
 
 def forge(sandbox, body) -> dict:
     """A notice that nothing happened for: {client_key or url, body} with any body, or
-    {order_id, status, shape, secret?}; a `security_key` signs it as payouts are signed."""
+    {order_id, status, shape, secret?}; a `security_key` signs it as payouts are signed, `old` (seconds) makes it look old."""
     if "body" in body:
         notice = body["body"]
         url = body.get("url") or sandbox.accounts.of_client(body["client_key"]).webhooks[0]["url"]
@@ -82,7 +82,8 @@ def forge(sandbox, body) -> dict:
             notice = {"eventType": "PAYMENT_STATUS_CHANGED", "createdAt": shapes.created_at(at),
                       "data": data | ({"secret": body["secret"]} if "secret" in body else {})}
     _own_machine(url)
-    return {"sent": sandbox.courier.take(url, notice, sandbox.books.now(), security_key=body.get("security_key", ""))}
+    return {"sent": sandbox.courier.take(url, notice, sandbox.books.now(), secret=body.get("security_key", ""),
+                                         old=float(body.get("old", 0)))}
 
 
 def _own_machine(url: str) -> None:

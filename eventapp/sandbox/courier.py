@@ -1,4 +1,4 @@
-"""Notices on their way to the shop: sent at once, repeated as Toss repeats them, in a hurry.
+"""Notices on their way to the shop: sent at once, signed and repeated as each gateway does it, in a hurry.
 
 Toss waits 1, 4, 16 … 4096 minutes between tries; here a minute lasts `scale` × 60 seconds (1 by default).
 """
@@ -13,6 +13,7 @@ import threading
 import time
 from base64 import b64encode
 from collections import deque
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -22,24 +23,50 @@ from eventapp.sandbox.journal import Journal
 from eventapp.sandbox.shapes import HEADER, created_at
 
 log = logging.getLogger(__name__)
-WAITS = [1, 4, 16, 64, 256, 1024, 4096]  # Toss's minutes
+WAITS = (1, 4, 16, 64, 256, 1024, 4096)  # Toss's minutes
 PATIENCE = 10  # seconds for an answer
 SWAP = 0.4  # seconds that every other notice is held back when the order is to be wrong
 
 
 @dataclass
 class Switches:
-    """`duplicate`: how many more times each is sent; `drop`: how many of the next are lost for good."""
+    """`duplicate`: how many more times each is sent; `drop`: how many of the next are lost for good; `old`: by how
+    many seconds their times are too old."""
 
     duplicate: int = 0
     reorder: bool = False
     delay: float = 0.0
     drop: int = 0
+    old: float = 0.0
+
+
+@dataclass(frozen=True)
+class Scheme:
+    """How one gateway sends: `headers(notice, at)` is asked at each try, so that a repeat is signed anew. A notice has
+    `id`, `body` (text), `secret` and `tries` (before this one); `waits` are minutes."""
+
+    headers: Callable[[dict, float], dict[str, str]]
+    waits: tuple[float, ...]
+    delivered: range = range(200, 300)
+
+
+def toss_headers(notice: dict, at: float) -> dict[str, str]:
+    """Signed only with a security key, which payouts have."""
+    sent_at = created_at(at) + "+09:00"
+    headers = {HEADER + "id": notice["id"], HEADER + "time": sent_at, HEADER + "retried-count": str(notice["tries"])}
+    if notice["secret"]:
+        signed = notice["body"].encode() + b":" + sent_at.encode()
+        digest = hmac.new(bytes.fromhex(notice["secret"]), signed, hashlib.sha256).digest()
+        headers["tosspayments-webhook-signature"] = "v1:" + b64encode(digest).decode()
+    return headers
 
 
 class Courier:
-    def __init__(self, journal: Journal, scale: float = 1 / 60):
-        self.journal, self.scale = journal, scale
+    """`offset`: by how many seconds the shop's clock differs from this machine's; each gateway adds its `schemes`."""
+
+    def __init__(self, journal: Journal, scale: float = 1 / 60, offset: float = 0.0):
+        self.journal, self.scale, self.offset = journal, scale, offset
+        self.schemes = {"toss": Scheme(toss_headers, WAITS, range(200, 201))}
         self.switches, self.held = Switches(), False
         self.waiting: list[tuple[float, int, dict]] = []
         self.open: dict[str, dict] = {}
@@ -61,14 +88,16 @@ class Courier:
         self.pool.shutdown(wait=False, cancel_futures=True)
         self.client.close()
 
-    def take(self, url: str, body: dict, now: float, *, security_key: str = "") -> dict | None:
-        """A notice to deliver; None when the switches lose it. `security_key` signs it, as payouts are."""
+    def take(self, url: str, body: dict | str, now: float, *, scheme: str = "toss", secret: str = "", id: str = "",
+             old: float = 0.0) -> dict | None:
+        """A notice to deliver; None when the switches lose it. `old`: by how many seconds its times are too old."""
         with self.bell:
             if self.switches.drop > 0:
                 self.switches.drop -= 1
                 return None
-            notice = {"id": f"whtrans_{secrets.token_hex(12)}", "url": url, "tries": 0, "security_key": security_key,
-                      "body": json.dumps(body, ensure_ascii=False), "at": now}
+            notice = {"id": id or f"whtrans_{secrets.token_hex(12)}", "url": url, "tries": 0, "scheme": scheme,
+                      "secret": secret, "old": old or self.switches.old, "at": now,
+                      "body": body if isinstance(body, str) else json.dumps(body, ensure_ascii=False)}
             self.open[notice["id"]] = notice
             self.held = self.switches.reorder and not self.held
             swap = SWAP if self.held else 0
@@ -78,7 +107,7 @@ class Courier:
 
     def restore(self, line: dict) -> None:
         for notice in line.get("deliveries", ()):
-            self.open[notice["id"]] = notice
+            self.open[notice["id"]] = {"scheme": "toss", "secret": "", "old": 0.0} | notice
         if "delivered" in line:
             self.open.pop(line["delivered"], None)
 
@@ -114,32 +143,23 @@ class Courier:
             self.pool.submit(self._deliver, notice)
 
     def _deliver(self, notice: dict) -> None:
-        tries = notice["tries"]
+        scheme, tries = self.schemes[notice["scheme"]], notice["tries"]
+        headers = scheme.headers(notice, time.time() + self.offset - notice["old"])
         notice["tries"] = tries + 1
         try:
-            status = self.client.post(notice["url"], content=notice["body"].encode(),
-                                      headers=self._headers(notice, tries)).status_code
+            status = self.client.post(notice["url"], content=notice["body"].encode(), headers={
+                "content-type": "application/json; charset=utf-8"} | headers).status_code
         except (httpx.HTTPError, RuntimeError) as error:  # RuntimeError: closed while the sandbox stops
             status = type(error).__name__
-        if status == 200 or tries >= len(WAITS):
+        if status in scheme.delivered or tries >= len(scheme.waits):
             with self.bell:
                 self.open.pop(notice["id"], None)
             self.done.append(_shown(notice) | {"status": status})
             self.journal.append(delivered=notice["id"])
         elif not self.stopped:
             log.info("notice %s: %s, again later", notice["id"], status)
-            self._push(notice, WAITS[tries] * 60 * self.scale)
-
-    def _headers(self, notice: dict, tries: int) -> dict:
-        sent_at = created_at(time.time()) + "+09:00"
-        headers = {"content-type": "application/json; charset=utf-8", HEADER + "id": notice["id"],
-                   HEADER + "time": sent_at, HEADER + "retried-count": str(tries)}
-        if notice["security_key"]:
-            signed = notice["body"].encode() + b":" + sent_at.encode()
-            digest = hmac.new(bytes.fromhex(notice["security_key"]), signed, hashlib.sha256).digest()
-            headers["tosspayments-webhook-signature"] = "v1:" + b64encode(digest).decode()
-        return headers
+            self._push(notice, scheme.waits[tries] * 60 * self.scale)
 
 
 def _shown(notice: dict) -> dict:
-    return {"id": notice["id"], "url": notice["url"], "tries": notice["tries"], "body": json.loads(notice["body"])}
+    return {"id": notice["id"], "scheme": notice["scheme"], "url": notice["url"], "tries": notice["tries"], "body": json.loads(notice["body"])}
