@@ -202,7 +202,7 @@ CHECKS = (
     Check("tenancy.truncate", "the application may empty no table", f"""
         WITH {IS_TENANTS} SELECT relname AS "table" FROM tenants WHERE has_table_privilege(CAST(:app AS text), oid, 'TRUNCATE')"""),
     Check("tenancy.append_only", "what is written once can't be changed by the application", """
-        SELECT relname AS "table" FROM pg_class WHERE oid = ANY (ARRAY['ledger_entries', 'audit_log', 'audit_values', 'consents']::regclass[])
+        SELECT relname AS "table" FROM pg_class WHERE oid = ANY (ARRAY['ledger_entries', 'audit_log', 'audit_values', 'consents', 'documents']::regclass[])
         AND (has_table_privilege(CAST(:app AS text), oid, 'UPDATE') OR has_table_privilege(CAST(:app AS text), oid, 'DELETE'))"""),
     Check("tenancy.places", "only the triggers count places", """
         SELECT 'quotas.used' AS "column" WHERE has_column_privilege(CAST(:app AS text), 'quotas', 'used', 'UPDATE')"""),

@@ -164,7 +164,7 @@ GLOBAL = {"organization_directory", "custom_domains", "memberships", "participat
 
 
 def test_the_application_may_not_change_what_is_written_once(app):
-    once = ("audit_log", "audit_values", "ledger_entries", "consents")
+    once = ("audit_log", "audit_values", "ledger_entries", "consents", "documents")
     with platform.session() as session:
         role = app.config["SETTINGS"].role("app")
         rights = session.execute(text("SELECT table_name, privilege_type FROM information_schema.role_table_grants "

@@ -190,6 +190,7 @@ class LedgerEntry(Tenant, Base):
     released  sales ← receivable        it was not paid, or is no longer owed
     paid      gateway|bank ← receivable the money came
     refunded  receivable ← gateway|bank it went back
+    returned  gateway|bank ← receivable a refund did not arrive and came back
     reversed  receivable ← gateway      the bank took a deposit back
     kept      receivable ← sales        the organisation keeps a part of what was cancelled, by its rules
     forgiven  sales ← receivable        it does not keep it after all
@@ -200,7 +201,7 @@ class LedgerEntry(Tenant, Base):
         belongs_to("orders", "order_id"), belongs_to("payments", "payment_id"),
         UniqueConstraint("org_id", "order_id", "kind", "transaction_key"),
         CheckConstraint("amount > 0", name="amount"),
-        CheckConstraint("kind IN ('charged', 'released', 'paid', 'refunded', 'reversed', 'kept', 'forgiven')", name="kind"),
+        CheckConstraint("kind IN ('charged', 'released', 'paid', 'refunded', 'returned', 'reversed', 'kept', 'forgiven')", name="kind"),
         CheckConstraint(f"debit IN {ACCOUNTS} AND credit IN {ACCOUNTS} AND debit <> credit", name="accounts"),
     )
 
@@ -291,14 +292,16 @@ class DocumentSeries(Tenant, Base):
 
 
 class Document(Tenant, Base):
-    """A receipt, or the note of a refund, as it was given out: what it says is kept with it and never changes."""
+    """A receipt, or the note of money that went back: one for each movement in the ledger. Written once, never changed."""
 
     __tablename__ = "documents"
     __table_args__ = (
         belongs_to("orders", "order_id"), belongs_to("payments", "payment_id"), belongs_to("refunds", "refund_id"),
-        UniqueConstraint("org_id", "series", "number"), UniqueConstraint("org_id", "kind", "payment_id", "refund_id", postgresql_nulls_not_distinct=True),
+        belongs_to("ledger_entries", "entry_id"),
+        UniqueConstraint("org_id", "series", "number"), UniqueConstraint("org_id", "entry_id"),
         CheckConstraint("kind IN ('receipt', 'refund')", name="kind"), CheckConstraint("number > 0", name="number"),
-        Index("documents_order_idx", "org_id", "order_id"),
+        CheckConstraint("0 <= tax_free AND 0 <= vat AND tax_free + vat <= amount", name="amount"),
+        Index("documents_order_idx", "org_id", "order_id"), Index("documents_newest_idx", "org_id", "created_at", "id"),
     )
 
     kind: Mapped[str]
@@ -307,7 +310,25 @@ class Document(Tenant, Base):
     order_id: Mapped[Id]
     payment_id: Mapped[Id]
     refund_id: Mapped[Id | None]
+    """None for a receipt, and for a deposit that the bank took back."""
+    entry_id: Mapped[Id]
+    """The movement of money that it proves."""
+    amount: Mapped[int]
+    tax_free: Mapped[int]
+    vat: Mapped[int]
+    currency: Mapped[str]
     content: Mapped[dict] = mapped_column(default=dict)
+    """Everything it says, in every language there was: nothing is looked up when it is printed once more."""
+
+    @property
+    def name(self) -> str:
+        """R2026-000123"""
+        return f"{self.series}-{self.number:06}"
+
+    @property
+    def supply(self) -> int:
+        """What the VAT was reckoned on."""
+        return self.amount - self.tax_free - self.vat
 
 
 class Settlement(Tenant, Base):

@@ -3,7 +3,7 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
 
-from migrations.tools import protect, role
+from migrations.tools import EVERYTHING, protect, role
 
 revision = 'payments'
 down_revision = 'desk'
@@ -22,7 +22,7 @@ def upgrade():
     receipts()
     the_gateways_books()
     for table in TABLES:
-        protect(table)
+        protect(table, "SELECT, INSERT" if table == 'documents' else EVERYTHING)
         op.execute(f"GRANT USAGE ON SEQUENCE {table}_id_seq TO {role('app')}, {role('platform')}")
 
 
@@ -87,7 +87,7 @@ def refunds_by_rule():
                     postgresql_where=sa.text("state IN ('requested', 'needs_account', 'to_pay', 'failed')"))
     op.add_column('events', sa.Column('refund_rules', JSONB, nullable=False, server_default='{}'))
     op.add_column('orders', sa.Column('refund_terms', JSONB, nullable=False, server_default='{}'))
-    replace_check('ledger_entries', 'kind', "kind IN ('charged', 'released', 'paid', 'refunded', 'reversed', 'kept', 'forgiven')")
+    replace_check('ledger_entries', 'kind', "kind IN ('charged', 'released', 'paid', 'refunded', 'returned', 'reversed', 'kept', 'forgiven')")
 
 
 def taxes():
@@ -125,15 +125,19 @@ def receipts():
         'documents', *tenant(), sa.Column('kind', sa.Text(), nullable=False), sa.Column('series', sa.Text(), nullable=False),
         sa.Column('number', sa.Integer(), nullable=False), sa.Column('order_id', sa.BigInteger(), nullable=False),
         sa.Column('payment_id', sa.BigInteger(), nullable=False), sa.Column('refund_id', sa.BigInteger()),
-        sa.Column('content', JSONB, nullable=False),
+        sa.Column('entry_id', sa.BigInteger(), nullable=False),
+        *(sa.Column(name, sa.Integer(), nullable=False) for name in ('amount', 'tax_free', 'vat')),
+        sa.Column('currency', sa.Text(), nullable=False), sa.Column('content', JSONB, nullable=False),
         sa.CheckConstraint("kind IN ('receipt', 'refund')", name=op.f('documents_kind')),
         sa.CheckConstraint('number > 0', name=op.f('documents_number')),
+        sa.CheckConstraint('0 <= tax_free AND 0 <= vat AND tax_free + vat <= amount', name=op.f('documents_amount')),
         belongs('documents', 'order_id', 'orders'), belongs('documents', 'payment_id', 'payments'), belongs('documents', 'refund_id', 'refunds'),
+        belongs('documents', 'entry_id', 'ledger_entries'),
         sa.PrimaryKeyConstraint('org_id', 'id', name='documents_pkey'),
         sa.UniqueConstraint('org_id', 'series', 'number', name='documents_org_id_series_number_key'),
-        sa.UniqueConstraint('org_id', 'kind', 'payment_id', 'refund_id', name='documents_org_id_kind_payment_id_refund_id_key',
-                            postgresql_nulls_not_distinct=True))
+        sa.UniqueConstraint('org_id', 'entry_id', name='documents_org_id_entry_id_key'))
     op.create_index('documents_order_idx', 'documents', ['org_id', 'order_id'])
+    op.create_index('documents_newest_idx', 'documents', ['org_id', 'created_at', 'id'])
 
 
 def the_gateways_books():
