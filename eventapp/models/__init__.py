@@ -11,6 +11,7 @@ from eventapp.models.order import Order
 from eventapp.models.organization import CustomDomain, Directory, Membership, Organization
 from eventapp.models.outbox import OutboxItem, PeriodicRun, Probe
 from eventapp.models.payment import (
+    BankLine,
     BookDifference,
     CashReceipt,
     Document,
@@ -30,7 +31,7 @@ from eventapp.models.registration import Consent, LineItem, Registration, Status
 from eventapp.models.upload import Upload
 
 __all__ = [
-    "AccountToken", "AuditLog", "AuditValues", "Base", "BookDifference", "BulkOperation", "BulkRow", "CashReceipt", "CheckIn",
+    "AccountToken", "AuditLog", "AuditValues", "BankLine", "Base", "BookDifference", "BulkOperation", "BulkRow", "CashReceipt", "CheckIn",
     "Checkpoint", "Consent", "CustomDomain", "Directory", "Document", "DocumentSeries", "DoorDevice", "EmailMessage", "Event", "EventDirectory", "EventSession",
     "FormVersion", "GatewayAccount", "ImportFile", "LedgerEntry", "LineItem", "Membership", "Order", "Organization",
     "OutboxItem", "Participation", "Payment", "PaymentAttempt", "PaymentRoute", "PeriodicRun", "Plan", "Probe",

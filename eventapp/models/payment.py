@@ -31,6 +31,8 @@ class GatewayAccount(Tenant, Base):
     webhook_secret: Mapped[bytes | None] = mapped_column(BYTEA)
     """Where the gateway signs its notices (PortOne, Stripe); of Toss the security key of its payouts' notices."""
     previous_webhook_secret: Mapped[bytes | None] = mapped_column(BYTEA)
+    previous_until: Mapped[datetime | None]
+    """Until when what was valid before a change of keys is kept and tried."""
     public: Mapped[dict] = mapped_column(default=dict)
     """Settings that may be shown. PortOne: store_id, channel_key, approval ("manual" or "automatic")."""
     for_all_events: Mapped[bool] = mapped_column(default=True)
@@ -68,7 +70,7 @@ class Payment(Tenant, Base):
         UniqueConstraint("org_id", "gateway_order_id"), UniqueConstraint("org_id", "account_id", "gateway_key"),
         CheckConstraint(f"status IN {PAYMENT_STATUSES}", name="status"),
         CheckConstraint("amount > 0", name="amount"),
-        Index("payments_order_idx", "org_id", "order_id"),
+        Index("payments_order_idx", "org_id", "order_id"), Index("payments_newest_idx", "org_id", "created_at", "id"),
         Index("payments_problem_idx", "org_id", "id", postgresql_where=text("problem IS NOT NULL")),
         Index("payments_open_idx", "org_id", "status", "created_at",
               postgresql_where=text("status IN ('created', 'pending', 'authorized', 'awaiting_deposit', 'refund_pending')")),
@@ -203,6 +205,8 @@ class LedgerEntry(Tenant, Base):
         CheckConstraint("amount > 0", name="amount"),
         CheckConstraint("kind IN ('charged', 'released', 'paid', 'refunded', 'returned', 'reversed', 'kept', 'forgiven')", name="kind"),
         CheckConstraint(f"debit IN {ACCOUNTS} AND credit IN {ACCOUNTS} AND debit <> credit", name="accounts"),
+        Index("ledger_entries_payment_idx", "org_id", "payment_id", postgresql_where=text("payment_id IS NOT NULL")),
+        Index("ledger_entries_money_idx", "org_id", "created_at", "id", postgresql_where=text("payment_id IS NOT NULL")),
     )
 
     order_id: Mapped[Id]
@@ -235,6 +239,8 @@ class WebhookEvent(Tenant, Base):
     body: Mapped[bytes] = mapped_column(BYTEA)
     order_ref: Mapped[str] = mapped_column(default="")
     """The gateway order id it claims to be about: one question to the gateway answers all of the same."""
+    gateway_key: Mapped[str] = mapped_column(default="")
+    """The gateway's own name of the payment, where it says that instead."""
     proof: Mapped[str] = mapped_column(default="none")
     """signature, secret, refetch or none; nothing below refetch changes anything."""
     state: Mapped[str] = mapped_column(default="received")
@@ -380,3 +386,30 @@ class BookDifference(Tenant, Base):
     settled_at: Mapped[datetime | None]
     settled_by: Mapped[Id | None]
     note: Mapped[str] = mapped_column(default="")
+
+
+class BankLine(Tenant, Base):
+    """A deposit on the organisation's own account, as the bank's statement shows it: matched with a payment by a person."""
+
+    __tablename__ = "bank_lines"
+    __table_args__ = (
+        belongs_to("payments", "payment_id"), UniqueConstraint("org_id", "key"),
+        CheckConstraint("state IN ('open', 'matched', 'ignored')", name="state"), CheckConstraint("amount > 0", name="amount"),
+        Index("bank_lines_state_idx", "org_id", "state", "day", "id"), Index("bank_lines_payment_idx", "org_id", "payment_id"),
+    )
+
+    key: Mapped[str]
+    """What the line says, and which of those that say the same it is: brought in twice, it is there once."""
+    day: Mapped[date]
+    time: Mapped[str] = mapped_column(default="")
+    """HH:MM or HH:MM:SS, where the statement says it."""
+    amount: Mapped[int]
+    currency: Mapped[str]
+    depositor: Mapped[str] = mapped_column(default="")
+    """As the bank prints it: often cut off, or somebody else's than the buyer's."""
+    memo: Mapped[str] = mapped_column(default="")
+    state: Mapped[str] = mapped_column(default="open")
+    payment_id: Mapped[Id | None]
+    brought_by: Mapped[Id]
+    settled_by: Mapped[Id | None]
+    settled_at: Mapped[datetime | None]

@@ -11,7 +11,7 @@ branch_labels = None
 depends_on = None
 
 JSONB, BYTEA, MOMENT = postgresql.JSONB(astext_type=sa.Text()), postgresql.BYTEA(), sa.DateTime(timezone=True)
-TABLES = ('cash_receipts', 'document_series', 'documents', 'settlements', 'book_differences')
+TABLES = ('cash_receipts', 'document_series', 'documents', 'settlements', 'book_differences', 'bank_lines')
 
 
 def upgrade():
@@ -21,6 +21,7 @@ def upgrade():
     taxes()
     receipts()
     the_gateways_books()
+    the_banks_statement()
     for table in TABLES:
         protect(table, "SELECT, INSERT" if table == 'documents' else EVERYTHING)
         op.execute(f"GRANT USAGE ON SEQUENCE {table}_id_seq TO {role('app')}, {role('platform')}")
@@ -52,7 +53,7 @@ def accounts_of_several_gateways():
                    sa.Column('public', JSONB, nullable=False, server_default='{}'),
                    sa.Column('for_all_events', sa.Boolean(), nullable=False, server_default='true'),
                    sa.Column('enabled', sa.Boolean(), nullable=False, server_default='true'),
-                   sa.Column('checked_at', MOMENT), sa.Column('books_read_until', MOMENT)):
+                   sa.Column('checked_at', MOMENT), sa.Column('books_read_until', MOMENT), sa.Column('previous_until', MOMENT)):
         op.add_column('gateway_accounts', column)
     op.drop_constraint('gateway_accounts_org_id_provider_mode_purpose_key', 'gateway_accounts', type_='unique')
     op.create_unique_constraint('gateway_accounts_org_id_provider_mode_purpose_name_key', 'gateway_accounts',
@@ -61,6 +62,7 @@ def accounts_of_several_gateways():
     op.create_foreign_key('events_org_id_gateway_account_id_fkey', 'events', 'gateway_accounts', ['org_id', 'gateway_account_id'],
                           ['org_id', 'id'])
     op.add_column('webhook_events', sa.Column('kind', sa.Text(), nullable=False, server_default=''))
+    op.add_column('webhook_events', sa.Column('gateway_key', sa.Text(), nullable=False, server_default=''))
     op.add_column('webhook_events', sa.Column('payment_id', sa.BigInteger()))
     replace_check('webhook_events', 'state', "state IN ('received', 'applied', 'ignored', 'orphan', 'wrong_account', 'rejected')")
     op.create_index('webhook_events_newest_idx', 'webhook_events', ['org_id', 'created_at', 'id'])
@@ -162,6 +164,23 @@ def the_gateways_books():
         sa.PrimaryKeyConstraint('org_id', 'id', name='book_differences_pkey'),
         sa.UniqueConstraint('org_id', 'account_id', 'kind', 'transaction_key', name='book_differences_org_id_account_id_kind_transaction_key_key'))
     op.create_index('book_differences_open_idx', 'book_differences', ['org_id', 'id'], postgresql_where=sa.text('settled_at IS NULL'))
+
+
+def the_banks_statement():
+    op.create_table(
+        'bank_lines', *tenant(), sa.Column('key', sa.Text(), nullable=False), sa.Column('day', sa.Date(), nullable=False),
+        *words('time', 'depositor', 'memo'), sa.Column('amount', sa.Integer(), nullable=False), sa.Column('currency', sa.Text(), nullable=False),
+        sa.Column('state', sa.Text(), nullable=False), sa.Column('payment_id', sa.BigInteger()),
+        sa.Column('brought_by', sa.BigInteger(), nullable=False), sa.Column('settled_by', sa.BigInteger()), sa.Column('settled_at', MOMENT),
+        sa.CheckConstraint("state IN ('open', 'matched', 'ignored')", name=op.f('bank_lines_state')),
+        sa.CheckConstraint('amount > 0', name=op.f('bank_lines_amount')),
+        belongs('bank_lines', 'payment_id', 'payments'), sa.PrimaryKeyConstraint('org_id', 'id', name='bank_lines_pkey'),
+        sa.UniqueConstraint('org_id', 'key', name='bank_lines_org_id_key_key'))
+    op.create_index('bank_lines_state_idx', 'bank_lines', ['org_id', 'state', 'day', 'id'])
+    op.create_index('bank_lines_payment_idx', 'bank_lines', ['org_id', 'payment_id'])
+    op.create_index('payments_newest_idx', 'payments', ['org_id', 'created_at', 'id'])
+    for name, columns in (('payment', ['org_id', 'payment_id']), ('money', ['org_id', 'created_at', 'id'])):
+        op.create_index(f'ledger_entries_{name}_idx', 'ledger_entries', columns, postgresql_where=sa.text('payment_id IS NOT NULL'))
 
 
 def downgrade():
