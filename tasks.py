@@ -102,6 +102,16 @@ def settle_gone(order_id, give_back, user_id):
 
 
 @job
+def gateway_open(payment_attempt_id):
+    calling.carry_out(db.session.get(PaymentAttempt, payment_attempt_id))
+
+
+@job
+def gateway_look(payment_attempt_id):
+    calling.carry_out(db.session.get(PaymentAttempt, payment_attempt_id))
+
+
+@job
 def gateway_confirm(payment_attempt_id):
     calling.carry_out(db.session.get(PaymentAttempt, payment_attempt_id))
 

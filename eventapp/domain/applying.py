@@ -106,8 +106,10 @@ def is_older(payment: Payment, snapshot: GatewayPayment) -> bool:
         if not snapshot.captured:
             return not (payment.status == PAID and payment.method == VIRTUAL_ACCOUNT
                         and snapshot.status in (AWAITING_DEPOSIT, EXPIRED))
-        shown = {refund.transaction_key for refund in snapshot.refunds}
-        return snapshot.balance > payment.balance or not ledger.refunds(payment) <= shown
+        booked = ledger.refunds(payment)
+        shown = {refund.transaction_key: refund for refund in snapshot.refunds} | ({lost_key(snapshot.dispute): None} if snapshot.dispute else {})
+        came_back = sum(refund.amount for key, refund in shown.items() if refund and refund.status == "failed" and key in booked)
+        return balance_of(snapshot) > payment.balance + came_back or not booked <= shown.keys()
     if payment.status in ENDED:
         return not snapshot.captured and snapshot.status not in ENDED
     return payment.status == AWAITING_DEPOSIT and snapshot.status in (PENDING, AUTHORIZED)
@@ -116,8 +118,9 @@ def is_older(payment: Payment, snapshot: GatewayPayment) -> bool:
 def copy(payment: Payment, snapshot: GatewayPayment) -> None:
     payment.status = snapshot.status
     payment.gateway_key = snapshot.gateway_key
-    payment.balance = snapshot.balance if snapshot.captured else 0
+    payment.balance = balance_of(snapshot)
     payment.last_tx, payment.receipt_url, payment.approved_at = snapshot.last_tx, snapshot.receipt_url, snapshot.approved_at
+    payment.paid_with, payment.vat = snapshot.paid_with or payment.paid_with, snapshot.vat if snapshot.vat is not None else payment.vat
     if snapshot.failure:
         payment.failure_code = snapshot.failure.code
     if snapshot.secret and (payment.secret is None or crypto.get(payment, "secret") != snapshot.secret):
@@ -127,6 +130,16 @@ def copy(payment: Payment, snapshot: GatewayPayment) -> None:
         payment.virtual_account = {"bank": account.bank or account.bank_code, "number": account.number,
                                    "holder": account.customer_name}
         payment.due_at = account.due_at
+
+
+def balance_of(snapshot: GatewayPayment) -> int:
+    """What could still be given back. A dispute that was lost has taken its part, which a gateway may show beside the refunds."""
+    lost = snapshot.dispute.amount if snapshot.dispute and snapshot.dispute.status == "lost" else 0
+    return max(0, snapshot.balance - lost) if snapshot.captured else 0
+
+
+def lost_key(dispute) -> str:
+    return f"dispute {dispute.id}"
 
 
 # -- what follows from the difference ----------------------------------------------------------------
@@ -204,9 +217,12 @@ def close(payment: Payment, status: str) -> None:
 
 
 def adopt_refunds(order: Order, payment: Payment, snapshot: GatewayPayment, *, by) -> None:
-    """Refunds that are not in the books yet: ours, or made in the gateway's own pages."""
+    """Refunds that are not in the books yet: ours, or made in the gateway's own pages; and those that came back."""
     known = ledger.refunds(payment)
-    for each in snapshot.refunds:
+    contested(order, payment, snapshot, by=by)
+    for each in [*snapshot.refunds, *taken_by_dispute(snapshot)]:
+        if each.status == "failed" and each.transaction_key in known:
+            refund_came_back(payment, each, by=by)
         if each.status != "done" or each.transaction_key in known:
             continue
         refund = _asked_for(payment, each)
@@ -221,6 +237,39 @@ def adopt_refunds(order: Order, payment: Payment, snapshot: GatewayPayment, *, b
             given_back_outside(order, payment, each, by=by)
     if snapshot.virtual_account and snapshot.virtual_account.refund_status in ("FAILED", "PARTIAL_FAILED"):
         needs_a_person(payment, "refund_failed", "COMPLETED", snapshot.virtual_account.refund_status, by=by)
+
+
+def contested(order: Order, payment: Payment, snapshot: GatewayPayment, *, by) -> None:
+    """A card holder contests the payment, or it was decided: while it is open nothing is refunded, and staff are told."""
+    dispute = snapshot.dispute
+    said = dispute and {"id": dispute.id, "status": dispute.status, "reason": dispute.reason, "amount": dispute.amount or payment.amount}
+    if said == payment.dispute:
+        return
+    payment.dispute = said
+    audit.record("payment.disputed", payment, by=by, after=said)
+    if dispute and dispute.status == "open":
+        needs_a_person(payment, "disputed", payment.amount, said["amount"], by=by)
+    elif payment.problem and payment.problem["kind"] == "disputed":
+        payment.problem = None
+
+
+def taken_by_dispute(snapshot: GatewayPayment) -> list[GatewayRefund]:
+    """What a lost dispute has taken, where the gateway does not show it among the refunds."""
+    dispute = snapshot.dispute
+    if dispute is None or dispute.status != "lost" or not dispute.amount:
+        return []
+    return [GatewayRefund(lost_key(dispute), dispute.amount, refunding.CHARGEBACK, "done", None)]
+
+
+def refund_came_back(payment: Payment, found: GatewayRefund, *, by) -> None:
+    """The bank did not take it, days after the gateway had said that it was done."""
+    refund = db.session.scalar(select(Refund).where(Refund.payment_id == payment.id, Refund.transaction_key == found.transaction_key))
+    if refund is None or refund.state == "failed":
+        return
+    refund.state = "failed"
+    ledger.take_in_again(payment, f"{found.transaction_key} came back", found.amount)
+    audit.record("payment.refund_came_back", payment, by=by, after={"amount": found.amount})
+    needs_a_person(payment, "refund_failed", "COMPLETED", "FAILED", by=by)
 
 
 def _asked_for(payment: Payment, found: GatewayRefund) -> Refund | None:

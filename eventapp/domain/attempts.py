@@ -8,7 +8,8 @@ from eventapp.models import Order, Payment, PaymentAttempt
 from eventapp.outbox import later
 
 OPEN = ("prepared", "sent", "unknown")
-JOBS = {"confirm": "gateway_confirm", "issue": "gateway_issue", "cancel": "gateway_cancel"}
+JOBS = {"open": "gateway_open", "confirm": "gateway_confirm", "look": "gateway_look", "issue": "gateway_issue",
+        "cancel": "gateway_cancel"}
 
 
 def lock(payment: Payment) -> Order:

@@ -56,6 +56,8 @@ SENTENCES = {
     "payment.taken_back": _l("Receipt of the payment taken back"),
     "payment.refund_requested": _l("Refund requested"),
     "payment.refunded": _l("Refunded"),
+    "payment.refund_came_back": _l("A refund came back"),
+    "payment.disputed": _l("Contested at the card company"),
     "payment.amount_differs": _l("The amount in the address was altered"),
     "payment.needs_a_person": _l("The payment needs a decision"),
     "gateway_account.unhealthy": _l("The gateway refused the account"),

@@ -7,6 +7,7 @@ import logging
 from datetime import datetime, timedelta
 
 from eventapp import audit, clock, config, crypto, faults
+from eventapp.domain import attempts
 from eventapp.domain.applying import MONEY, OLDER, WAITING, apply_snapshot
 from eventapp.domain.attempts import OPEN, lock
 from eventapp.domain.refunding import needs_a_person
@@ -19,6 +20,7 @@ from eventapp.payments import PROVIDERS
 from eventapp.payments.provider import (
     AUTHORIZED,
     AWAITING_DEPOSIT,
+    CREATED,
     EXPIRED,
     FAILED,
     PENDING,
@@ -30,6 +32,7 @@ from eventapp.payments.provider import (
     GatewayRef,
     GatewayRefused,
     GatewayUnknown,
+    Opened,
     PaymentIntent,
     ReturnHint,
     VirtualAccountRequest,
@@ -42,8 +45,12 @@ SCHEDULE = (5, 15, 60, 300, 900)
 HOURLY, AT_MOST = 3600, timedelta(hours=48)
 """When an unknown outcome is asked for again, in seconds; after two days a person looks."""
 SESSION_IS_OVER = "NOT_FOUND_PAYMENT_SESSION"
+LOOKS = (1, 2, 4, 8)
+"""Seconds between looks at a payment of which the buyer says that it is done and the gateway says nothing yet."""
+MOST_OPENS = 5
+"""How often a gateway that does not answer is told of a payment; the buyer has long chosen another way then."""
 
-for _operation in ("confirm", "issue", "cancel"):
+for _operation in attempts.JOBS:
     faults.register(f"paying.{_operation}.sent", f"paying.{_operation}.answered", f"paying.{_operation}.applied")
 
 
@@ -70,7 +77,13 @@ def intent(payment: Payment, **addresses) -> PaymentIntent:
     return PaymentIntent(
         order_ref=payment.gateway_order_id, amount=Money(payment.amount, payment.currency),
         order_name=localized(event.title, order.locale)[:100], method=payment.method, customer_key=payment.customer_key,
-        customer_name=order.name, customer_email=order.email, customer_phone=order.phone, **addresses)
+        customer_name=order.name, customer_email=order.email, customer_phone=order.phone, locale=order.locale,
+        tax_free=payment.tax_free, notice_url=notice_url(payment), **addresses)
+
+
+def notice_url(payment: Payment) -> str:
+    account = db.session.get(GatewayAccount, payment.account_id) if payment.account_id else None
+    return f"{config.active().platform_url}/api/webhooks/payment/{account.provider}/{account.webhook_token}" if account else ""
 
 
 def request_of(payment: Payment, **more) -> dict:
@@ -78,16 +91,27 @@ def request_of(payment: Payment, **more) -> dict:
     asked = intent(payment)
     return {"order_ref": asked.order_ref, "amount": asked.amount.amount, "currency": asked.amount.currency,
             "order_name": asked.order_name, "method": asked.method, "customer_name": asked.customer_name,
-            "customer_email": asked.customer_email, "customer_phone": asked.customer_phone, **more}
+            "customer_email": asked.customer_email, "customer_phone": asked.customer_phone, "locale": asked.locale,
+            "tax_free": asked.tax_free, **more}
 
 
 def _intent_of(request: dict) -> PaymentIntent:
-    names = ("order_ref", "order_name", "method", "customer_name", "customer_email", "customer_phone")
-    return PaymentIntent(amount=Money(request["amount"], request["currency"]), **{name: request[name] for name in names})
+    names = ("order_ref", "order_name", "method", "customer_name", "customer_email", "customer_phone", "locale", "tax_free",
+             "success_url", "fail_url", "notice_url")
+    return PaymentIntent(amount=Money(request["amount"], request["currency"]), **{name: request[name] for name in names if name in request})
+
+
+def _open(gateway, account, request, key) -> Opened:
+    return gateway.open(account, _intent_of(request), key)
+
+
+def _look(gateway, account, request, key) -> GatewayPayment | None:
+    return gateway.fetch(account, GatewayRef(request["order_ref"], request["gateway_key"]))
 
 
 def _confirm(gateway, account, request, key) -> GatewayPayment:
-    return gateway.confirm(account, _intent_of(request), ReturnHint(request["order_ref"], request["gateway_key"]), key)
+    hint = ReturnHint(request["order_ref"], request["gateway_key"], token=request.get("token", ""))
+    return gateway.confirm(account, _intent_of(request), hint, key)
 
 
 def _issue(gateway, account, request, key) -> GatewayPayment:
@@ -100,7 +124,7 @@ def _cancel(gateway, account, request, key) -> GatewayPayment:
                           CancelRequest(request["reason"], request["expected_remaining"], request.get("amount")), key)
 
 
-CALLS = {"confirm": _confirm, "issue": _issue, "cancel": _cancel}
+CALLS = {"open": _open, "confirm": _confirm, "look": _look, "issue": _issue, "cancel": _cancel}
 
 
 # -- one attempt -----------------------------------------------------------------------------------------
@@ -115,7 +139,10 @@ def carry_out(attempt: PaymentAttempt) -> None:
         if attempt.state == "prepared" or not _settled_already(payment, attempt):
             _send(payment, attempt)
     except (GatewayUnknown, GatewayMisconfigured) as error:
-        _wait(payment, attempt, error)
+        if attempt.operation == "open" and (isinstance(error, GatewayMisconfigured) or attempt.tries + 1 >= MOST_OPENS):
+            _give_up(payment, attempt, error)
+        else:
+            _wait(payment, attempt, error)
 
 
 def _take(payment: Payment, attempt: PaymentAttempt) -> Order:
@@ -130,7 +157,7 @@ def _send(payment: Payment, attempt: PaymentAttempt) -> None:
     checkpoint()  # the attempt is on record before anything is asked
     faults.point(f"paying.{attempt.operation}.sent")
     try:
-        snapshot = CALLS[attempt.operation](gateway, account, attempt.request, attempt.idempotency_key)
+        answer = CALLS[attempt.operation](gateway, account, attempt.request, attempt.idempotency_key)
     except GatewayRefused as error:
         _refused(payment, attempt, error.code)
     except GatewayUnknown as error:
@@ -139,12 +166,54 @@ def _send(payment: Payment, attempt: PaymentAttempt) -> None:
             raise
     else:
         faults.point(f"paying.{attempt.operation}.answered")
-        _settle(payment, attempt, snapshot)
+        if attempt.operation == "open":
+            _opened(payment, attempt, answer)
+        elif attempt.operation == "look" and (answer is None or answer.status in (CREATED, PENDING, AUTHORIZED)):
+            _look_again(payment, attempt, answer)
+        else:
+            _settle(payment, attempt, answer)
+
+
+def _opened(payment: Payment, attempt: PaymentAttempt, opened: Opened) -> None:
+    """The gateway knows of the payment: the buyer may go there."""
+    _take(payment, attempt)
+    if attempt.state not in OPEN:
+        return
+    attempt.state, attempt.finished_at, attempt.code = "succeeded", clock.now(), ""
+    _account_is_right(payment)
+    if payment.status == CREATED:
+        payment.status, payment.checkout_url = PENDING, opened.url
+        payment.gateway_key = opened.gateway_key or payment.gateway_key
+    faults.point("paying.open.applied")
+
+
+def _look_again(payment: Payment, attempt: PaymentAttempt, found: GatewayPayment | None) -> None:
+    """The buyer was quicker than the gateway, or has not paid at all: then the payment stays as it is, to be paid."""
+    _take(payment, attempt)
+    if attempt.state not in OPEN:
+        return
+    attempt.tries += 1
+    processing = found is not None and found.status == AUTHORIZED
+    if attempt.tries > len(LOOKS) and not (processing and clock.now() - attempt.created_at < AT_MOST):
+        attempt.state, attempt.finished_at = "refused", clock.now()
+        return
+    attempt.state = "unknown"
+    checkpoint()  # the question stays open on record
+    raise NotYet((LOOKS[attempt.tries - 1] if attempt.tries <= len(LOOKS) else 60) * config.active().backoff_scale)
+
+
+def _give_up(payment: Payment, attempt: PaymentAttempt, error: GatewayError) -> None:
+    """Nothing has been taken before the buyer goes there, so the buyer may choose another way at once."""
+    if isinstance(error, GatewayMisconfigured):
+        _account_is_wrong(payment, error)
+    _refused(payment, attempt, error.code)
 
 
 def _settled_already(payment: Payment, attempt: PaymentAttempt) -> bool:
     """Ask what became of it; False when it did not happen and may be asked once more with the same key."""
     request = attempt.request
+    if attempt.operation in ("open", "look"):
+        return False  # either may be asked as often as one likes
     found = _fetch(payment, GatewayRef(request["order_ref"], request.get("gateway_key") or ""))
     if attempt.operation == "issue" and found is None:
         return False
@@ -250,8 +319,7 @@ def refresh(payment: Payment) -> Payment:
     for _again in (False, True):
         asked_at = clock.now()
         try:
-            found = _fetch(payment, GatewayRef(payment.gateway_order_id,
-                                               payment.gateway_key if payment.status in (*MONEY, AWAITING_DEPOSIT) else ""))
+            found = _fetch(payment, _ref(payment))
         except GatewayMisconfigured as error:
             _account_is_wrong(payment, error)
             checkpoint()  # known, even though this job has failed
@@ -265,6 +333,12 @@ def refresh(payment: Payment) -> Payment:
     payment.checked_at = asked_at
     look_at_hold(order)
     return payment
+
+
+def _ref(payment: Payment) -> GatewayRef:
+    """By our own id while the buyer may still begin anew under it, where the gateway knows that one."""
+    settled = payment.status in (*MONEY, AWAITING_DEPOSIT) or not PROVIDERS[payment.provider].caps.lookup_by_order
+    return GatewayRef(payment.gateway_order_id, (settled and payment.gateway_key) or "")
 
 
 def look_at_hold(order: Order) -> None:

@@ -70,6 +70,11 @@ def refund(payment: Payment, key: str, amount: int) -> None:
     _move(payment, "refunded", key, amount, debit="receivable", credit=_till(payment))
 
 
+def take_in_again(payment: Payment, key: str, amount: int) -> None:
+    """A refund came back: we hold it once more."""
+    _move(payment, "returned", key, amount, debit=_till(payment), credit="receivable")
+
+
 # -- sums ------------------------------------------------------------------------------------------
 
 def owed(order: Order) -> int:
@@ -93,9 +98,8 @@ def owed_and_paid(order: Order) -> tuple[int, int]:
 
 
 def refunded(order: Order) -> int:
-    """What went back to the buyer."""
-    return db.session.scalar(select(func.coalesce(func.sum(LedgerEntry.amount), 0)).where(
-        LedgerEntry.order_id == order.id, LedgerEntry.kind == "refunded"))
+    """What went back to the buyer, and stayed there."""
+    return _sum(LedgerEntry.order_id == order.id, LedgerEntry.kind == "refunded", LedgerEntry.kind == "returned")
 
 
 def charged(order: Order) -> int:

@@ -4,6 +4,7 @@ Nothing here calls a gateway; what is to be asked is written as an attempt and d
 """
 import logging
 import secrets
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from sqlalchemy import exists, func, select
@@ -16,6 +17,7 @@ from eventapp.languages import _, current_locale
 from eventapp.models import (
     Event,
     GatewayAccount,
+    LineItem,
     Order,
     Organization,
     OutboxItem,
@@ -38,6 +40,7 @@ from eventapp.payments.provider import (
     CREATED,
     EXPIRED,
     MANUAL_TRANSFER,
+    MOBILE,
     PENDING,
     REFUND_PENDING,
     VIRTUAL_ACCOUNT,
@@ -48,8 +51,10 @@ from eventapp.payments.provider import (
 from eventapp.payments.provider import GatewayAccount as Keys
 
 log = logging.getLogger("eventapp.paying")
-WINDOW = (CARD, BANK_TRANSFER, VIRTUAL_ACCOUNT)
+WINDOW = (CARD, BANK_TRANSFER, VIRTUAL_ACCOUNT, MOBILE)
 """Paid in the gateway's window; of a virtual account the window is one way and a form of ours the other."""
+ASKING = ("open", "confirm", "look", "issue")
+"""What is asked of a gateway so that money comes."""
 ASKED, SETTLED, OVER, AMOUNT_DIFFERS, GONE = "asked", "settled", "over", "amount_differs", "gone"
 
 faults.register_guard("payment.returned_amount", "payment.hold", "payment.first_wins", "payment.changed")
@@ -73,19 +78,34 @@ def connect_account(provider: str, *, mode: str, client_key: str, secret_key: st
     return account
 
 
-def account_for(method: str) -> GatewayAccount | None:
-    """The gateway account that takes this method: a live one before a test one."""
-    return db.session.scalar(select(GatewayAccount).where(
-        GatewayAccount.provider == "toss", GatewayAccount.purpose == "one_off", GatewayAccount.secret_key.is_not(None),
-        GatewayAccount.unhealthy == "").order_by(GatewayAccount.mode).limit(1)) if method in WINDOW else None
+def account_for(event: Event, method: str) -> GatewayAccount | None:
+    """The gateway account that takes this method for this event: of the event's own choice, or of the organisation.
+
+    Where there is a live account no test account is ever taken in its stead, or a key that was revoked would let people in for
+    nothing.
+    """
+    if method not in WINDOW:
+        return None
+    accounts = db.session.scalars(select(GatewayAccount).where(
+        GatewayAccount.purpose == "one_off", GatewayAccount.secret_key.is_not(None), GatewayAccount.enabled,
+        GatewayAccount.id == event.gateway_account_id if event.gateway_account_id else GatewayAccount.for_all_events)
+        .order_by(GatewayAccount.id)).all()
+    able = [one for one in accounts if takes(one, method, event.currency)]
+    live = [one for one in able if one.mode == "live"]
+    return next((one for one in live or able if not one.unhealthy), None)
+
+
+def takes(account: GatewayAccount, method: str, currency: str) -> bool:
+    caps = PROVIDERS[account.provider].caps
+    return method in caps.methods and (caps.currencies is None or currency in caps.currencies)
 
 
 # -- beginning ----------------------------------------------------------------------------------------------
 
-def begin(order: Order, method: str, amount: int | None = None, *, tell: bool = True) -> Payment | None:
+def begin(order: Order, method: str, amount: int | None = None, *, tax_free: int = 0, tell: bool = True) -> Payment | None:
     """Begin to pay what is owed in this way; None when nothing is. Asked again for the same, the payment that is open.
 
-    `amount` spares the looking when the order has just been made and nothing can be there. Without `tell` no letter goes out
+    `amount` (and how much of it bears no VAT) spares the looking when the order has just been made and nothing can be there. Without `tell` no letter goes out
     with our account; the caller writes.
     """
     fresh = amount is not None
@@ -94,7 +114,7 @@ def begin(order: Order, method: str, amount: int | None = None, *, tell: bool = 
         return None
     payment = None if fresh else _open(order, method, amount)
     if payment is None:
-        payment = _new(order, method, amount)
+        payment = _new(order, method, amount, tax_free if fresh else _tax_free(order, amount))
     order.method = method
     if method != MANUAL_TRANSFER and (fresh or order.hold_until is None):
         # Choosing once more does not prolong it, or places could be kept for ever by a press every quarter of an hour.
@@ -119,13 +139,23 @@ def _open(order: Order, method: str, amount: int) -> Payment | None:
     return payment
 
 
-def _new(order: Order, method: str, amount: int) -> Payment:
-    account = account_for(method)
+def _tax_free(order: Order, amount: int) -> int:
+    """How much of what is owed bears no VAT: of what is held, less what earlier payments brought of it."""
+    held = db.session.scalar(select(func.coalesce(func.sum(LineItem.quantity * LineItem.unit_price), 0)).join(
+        Registration, Registration.id == LineItem.registration_id).where(
+        Registration.order_id == order.id, Registration.holds, LineItem.tax_free))
+    paid = db.session.scalar(select(func.coalesce(func.sum(Payment.tax_free), 0)).where(
+        Payment.order_id == order.id, Payment.status.in_(MONEY))) if held else 0
+    return max(0, min(amount, held - paid))
+
+
+def _new(order: Order, method: str, amount: int, tax_free: int) -> Payment:
+    account = account_for(db.session.get(Event, order.event_id), method)
     if account is None and method != MANUAL_TRANSFER:
         raise Refused(_("This payment method is not available at the moment. Choose another one."), "method")
     payment = Payment(order_id=order.id, account_id=account and account.id, provider=account.provider if account else "manual",
                       method=method, gateway_order_id=f"ev_{secrets.token_hex(14)}", customer_key=secrets.token_urlsafe(24),
-                      amount=amount, currency=order.currency, status=CREATED)
+                      amount=amount, tax_free=tax_free, currency=order.currency, status=CREATED)
     db.session.add(payment)
     if account:
         db.session.flush()
@@ -163,6 +193,8 @@ def began(order: Order) -> datetime:
 def request_account(payment: Payment, bank: str) -> None:
     """A virtual account made by us, without the gateway's window."""
     order = attempts.lock(payment)
+    if not PROVIDERS[payment.provider].caps.issues_accounts:
+        raise Refused(_("This payment method is not available at the moment. Choose another one."), "method")
     if bank not in BANKS:
         raise Refused(_("Choose a bank."), "bank")
     if payment.method != VIRTUAL_ACCOUNT or payment.status not in (CREATED, PENDING) or attempts.open_of(payment):
@@ -170,15 +202,27 @@ def request_account(payment: Payment, bank: str) -> None:
     attempts.prepare(payment, "issue", calling.request_of(payment, bank=bank, due_at=due(order.event_id, began(order)).isoformat()))
 
 
+def needs_opening(payment: Payment) -> bool:
+    """Whether the gateway must be told of it before the buyer can go there."""
+    return payment.account_id is not None and payment.status == CREATED and PROVIDERS[payment.provider].caps.opens_first
+
+
+def open_window(payment: Payment, success_url: str, fail_url: str) -> None:
+    """Tell the gateway where it must know of a payment first; the page waits for its answer."""
+    attempts.lock(payment)
+    if needs_opening(payment) and not attempts.open_of(payment, "open"):
+        attempts.prepare(payment, "open", calling.request_of(payment, success_url=success_url, fail_url=fail_url,
+                                                             notice_url=calling.notice_url(payment)))
+
+
 def checkout(payment: Payment, success_url: str, fail_url: str) -> CheckoutInstruction:
-    """What the page needs to open the gateway's window."""
-    account = db.session.get(GatewayAccount, payment.account_id)
-    public = Keys(account.provider, account.mode, account.client_key, calling.keys(account).secret_keys,
-                  config.active().toss_api_url, config.active().toss_sdk_url)
+    """What the page needs to send the buyer to the gateway."""
+    account = calling.keys(db.session.get(GatewayAccount, payment.account_id))
     order = db.session.get(Order, payment.order_id)
     until = due(order.event_id, began(order)) if payment.method == VIRTUAL_ACCOUNT else None
-    return PROVIDERS[payment.provider].create_checkout(
-        public, calling.intent(payment, success_url=success_url, fail_url=fail_url, due_at=until))
+    made = PROVIDERS[payment.provider].create_checkout(
+        account, calling.intent(payment, success_url=success_url, fail_url=fail_url, due_at=until))
+    return replace(made, url=payment.checkout_url) if made.kind == "redirect" else made
 
 
 # -- looking ------------------------------------------------------------------------------------------------
@@ -206,11 +250,14 @@ def _doubted(order: Order) -> bool:
 
 def state(payment: Payment) -> str:
     """For pages: paid (by this payment or another of the order), awaiting (an account is there), checking (nobody knows yet),
-    failed, or open (nothing was tried)."""
+    failed, opening (the gateway is being told of it), or open (nothing was tried)."""
     if payment.status in MONEY:
         return "paid"
-    if payment.problem and payment.problem["kind"] in (DIFFERS, "unresolved") or attempts.open_of(payment, "confirm", "issue"):
+    asked = attempts.open_of(payment, *ASKING)
+    if payment.problem and payment.problem["kind"] in (DIFFERS, "unresolved") or (asked and asked.operation != "open"):
         return "checking"
+    if asked:
+        return "opening"
     if payment.status == AWAITING_DEPOSIT:
         return "awaiting"
     if payment.status in ENDED:
@@ -229,18 +276,30 @@ def read_return(payment: Payment, query) -> ReturnHint:
     return PROVIDERS[payment.provider].parse_return(Keys(payment.provider), query)
 
 
+def speaks_of(payment: Payment, hint: ReturnHint) -> bool:
+    """Whether what the browser says is about this payment."""
+    return hint.order_ref == payment.gateway_order_id if hint.order_ref else bool(hint.gateway_key) and hint.gateway_key == payment.gateway_key
+
+
+def is_return(payment: Payment, names) -> bool:
+    """Whether an address with these names in its query is one that the gateway sends a browser to."""
+    return not PROVIDERS[payment.provider].RETURN_NAMES.isdisjoint(names)
+
+
 def returned(payment: Payment, hint: ReturnHint) -> str:
     """The buyer has approved in the window: ask for the money, unless there is a reason not to. Nothing has been taken yet."""
     order = attempts.lock(payment)
     if payment.status in (*MONEY, AWAITING_DEPOSIT):
         return SETTLED
-    if attempts.open_of(payment, "confirm"):
+    if attempts.open_of(payment, "confirm", "look"):
         return ASKED
+    if not two_step(payment):
+        return _look(order, payment)
     if another_was_first(order) and not faults.guard_off("payment.first_wins"):
         return SETTLED
     if payment.problem or (payment.status in ENDED and not given_up(payment)):
         return OVER
-    if hint.claimed_amount != payment.amount and not faults.guard_off("payment.returned_amount"):
+    if hint.claimed_amount not in (None, payment.amount) and not faults.guard_off("payment.returned_amount"):
         audit.record("payment.amount_differs", payment, by=audit.Actor("buyer", order.id),
                      before={"amount": payment.amount}, after={"amount": hint.claimed_amount})
         log.warning("the amount in the address differs", extra={"payment_id": payment.id})
@@ -252,7 +311,23 @@ def returned(payment: Payment, hint: ReturnHint) -> str:
         return OVER  # the order has changed since the window was opened
     if payment.status == EXPIRED:
         payment.status = PENDING
-    attempts.prepare(payment, "confirm", calling.request_of(payment, gateway_key=hint.gateway_key))
+    attempts.prepare(payment, "confirm", calling.request_of(payment, gateway_key=hint.gateway_key, token=hint.token,
+                                                            notice_url=calling.notice_url(payment)))
+    return ASKED
+
+
+def two_step(payment: Payment) -> bool:
+    """Whether the money is taken by our confirm, or already was in the gateway's window."""
+    account = db.session.get(GatewayAccount, payment.account_id)
+    return PROVIDERS[payment.provider].two_step(Keys(account.provider, account.mode, public=account.public))
+
+
+def _look(order: Order, payment: Payment) -> str:
+    """The money may be there already, whatever has become of the order meanwhile: what is true is asked, and too much of it
+    goes back by itself."""
+    if registering.holding(registering.of_order(order)):
+        registering.hold(order, max(order.hold_until or clock.now(), clock.now() + config.active().hold))
+    attempts.prepare(payment, "look", {"order_ref": payment.gateway_order_id, "gateway_key": payment.gateway_key or ""})
     return ASKED
 
 
@@ -263,7 +338,7 @@ def given_up(payment: Payment) -> bool:
 
 def another_was_first(order: Order) -> bool:
     """Whether the order is paid, or being paid, by another payment."""
-    return is_paid(order) or attempts.open_of_order(order, "confirm") is not None
+    return is_paid(order) or attempts.open_of_order(order, "confirm", "look") is not None
 
 
 def _still_held(order: Order) -> bool:
@@ -302,7 +377,7 @@ def end_hold(order: Order, *, by=audit.SYSTEM) -> None:
         return
     waiting = db.session.scalars(select(Payment).where(Payment.order_id == order.id, Payment.status.in_(WAITING))
                                  .order_by(Payment.id)).all()
-    if attempts.open_of_order(order, "confirm", "issue") or any(one.problem for one in waiting):
+    if attempts.open_of_order(order, "confirm", "look", "issue") or any(one.problem for one in waiting):
         return  # the answer looks at the hold again; a difference waits for a person, and keeps the places meanwhile
     unasked = [one for one in waiting if must_ask(one)]
     if unasked:

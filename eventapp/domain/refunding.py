@@ -9,8 +9,9 @@ from eventapp.models import Order, Payment, Refund
 LATE = "the payment came after the deadline"
 TWICE = "the order had been paid already"
 GONE = "the registration was cancelled"
+CHARGEBACK = "the card holder's dispute was lost"
 PAID = ("paid", "partially_refunded")
-BY_ITSELF = ("card", "bank_transfer")
+BY_ITSELF = ("card", "bank_transfer", "mobile")
 """What the gateway sends back without being told an account."""
 
 
@@ -25,7 +26,7 @@ def give_back(payment: Payment, reason: str, *, by, amount: int | None = None) -
     """All that is left of a payment, or `amount` of it. None when it needs a person: cash, an account to send it to, or one is
     on its way."""
     lock(payment)
-    if payment.balance <= 0 or open_of(payment, "cancel"):
+    if payment.balance <= 0 or open_of(payment, "cancel") or (payment.dispute and payment.dispute["status"] == "open"):
         return None
     amount = payment.balance if amount is None else min(amount, payment.balance)
     if payment.method not in BY_ITSELF:

@@ -16,6 +16,7 @@ from eventapp.payments.provider import (
 
 name = "free"
 caps = Capabilities(methods=frozenset([FREE]))
+RETURN_NAMES = frozenset()
 
 
 def create_checkout(account: GatewayAccount, intent: PaymentIntent) -> CheckoutInstruction:

@@ -20,6 +20,7 @@ from eventapp.payments.provider import (
 
 name = "manual"
 caps = Capabilities(methods=frozenset([MANUAL_TRANSFER]))
+RETURN_NAMES = frozenset()
 
 
 def create_checkout(account: GatewayAccount, intent: PaymentIntent) -> CheckoutInstruction:

@@ -248,7 +248,8 @@ class IssuedAccount:
 
 @dataclass(frozen=True, slots=True)
 class Dispute:
-    """A card holder contests the payment. `status`: open, won, lost. When lost, `amount` has gone back."""
+    """A card holder contests the payment. `status`: open, won, lost. When lost, `amount` is gone beside what `refunds` show:
+    0 where the gateway shows it among them."""
 
     id: str
     status: str
@@ -400,7 +401,6 @@ class CredentialCheck:
 @dataclass(frozen=True, slots=True)
 class Capabilities:
     methods: frozenset[str]
-    two_step_confirm: bool = False
     signed_webhooks: bool = False
     refund_can_fail_later: bool = False
     refunds: bool = False
@@ -430,6 +430,7 @@ class PaymentProvider(Protocol):
     caps: Capabilities
 
     def open(self, account: GatewayAccount, intent: PaymentIntent, key: str) -> Opened: ...
+    def two_step(self, account: GatewayAccount) -> bool: ...
     def create_checkout(self, account: GatewayAccount, intent: PaymentIntent) -> CheckoutInstruction: ...
     def parse_return(self, account: GatewayAccount, query: Mapping[str, str]) -> ReturnHint: ...
     def confirm(self, account: GatewayAccount, intent: PaymentIntent, hint: ReturnHint, key: str) -> GatewayPayment: ...

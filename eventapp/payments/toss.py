@@ -50,13 +50,14 @@ from eventapp.payments.transport import Answer, call, parse_json
 log = logging.getLogger(__name__)
 
 name = "toss"
-caps = Capabilities(methods=frozenset([CARD, BANK_TRANSFER, VIRTUAL_ACCOUNT]), two_step_confirm=True,
-                    refund_can_fail_later=True, refunds=True, lookup_by_order=True, needs_script=True)
+caps = Capabilities(methods=frozenset([CARD, BANK_TRANSFER, VIRTUAL_ACCOUNT]), refund_can_fail_later=True, refunds=True,
+                    lookup_by_order=True, needs_script=True, refund_account_for=frozenset([VIRTUAL_ACCOUNT]), issues_accounts=True,
+                    books=True)
 
 ANONYMOUS = "@@ANONYMOUS"  # TossPayments.ANONYMOUS of the SDK
 WINDOW_METHODS = {CARD: "CARD", BANK_TRANSFER: "TRANSFER", VIRTUAL_ACCOUNT: "VIRTUAL_ACCOUNT"}
 KEY = re.compile(r"(test|live)_(g?)(ck|sk)_[A-Za-z0-9_]{8,}\Z")
-RETURN_NAMES = ("paymentKey", "orderId", "amount", "code", "message", "paymentType")
+RETURN_NAMES = frozenset(["paymentKey", "orderId", "amount", "code", "message", "paymentType"])
 PAGE = 1000  # lines of the books in one call
 
 for _operation in ("confirm", "fetch", "cancel", "issue", "list"):
@@ -65,6 +66,11 @@ faults.register_guard("toss.signature", "toss.keys", "toss.answer")
 
 
 # -- the window -------------------------------------------------------------------------------------
+def two_step(account: GatewayAccount) -> bool:
+    """The window takes nothing; our confirm does."""
+    return True
+
+
 def create_checkout(account: GatewayAccount, intent: PaymentIntent) -> CheckoutInstruction:
     _check_keys(account)
     amount = _won(intent)

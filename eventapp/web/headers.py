@@ -1,7 +1,7 @@
 """The headers on every answer, errors included."""
 from urllib.parse import urlsplit
 
-from flask import current_app, g, request
+from flask import g, request
 
 BASE = {
     "default-src": "'self'", "img-src": "'self' data:", "object-src": "'none'", "base-uri": "'none'", "form-action": "'self'",
@@ -15,11 +15,15 @@ def init_app(app):
     app.after_request(add)
 
 
-def allow_gateway_window() -> None:
+GATEWAY_HOSTS = {"toss": "https://*.tosspayments.com", "portone": "https:"}
+"""Whose frames and forms a gateway's window needs; PortOne opens those of whichever company a channel leads to."""
+
+
+def allow_gateway_window(provider: str, script_url: str) -> None:
     """For the payment page alone: the gateway's own script, frames and calls; its window needs its opener."""
-    parts = urlsplit(current_app.config["SETTINGS"].toss_sdk_url)
+    parts = urlsplit(script_url)
     origin = f"{parts.scheme}://{parts.netloc}"
-    hosts = origin if parts.hostname in ("localhost", "127.0.0.1") else "https://*.tosspayments.com"
+    hosts = origin if parts.hostname in ("localhost", "127.0.0.1") else GATEWAY_HOSTS[provider]
     g.policy = {"script-src": f"'self' {origin}", "frame-src": f"'self' {hosts}", "connect-src": f"'self' {hosts}",
                 "img-src": f"'self' data: {hosts}", "form-action": f"'self' {hosts}"}
     g.opener_policy = "same-origin-allow-popups"

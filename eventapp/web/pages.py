@@ -68,3 +68,8 @@ def _private(response: Response) -> Response:
     response.headers.setdefault("Cache-Control", "no-store")
     response.vary.update(("Cookie", "HX-Request", "Accept-Language"))
     return response
+
+
+def go(url: str):
+    """Elsewhere, also when a fragment was asked for."""
+    return make_response("", 204, {"HX-Redirect": url}) if is_htmx() else redirect(url, 303)

@@ -211,11 +211,11 @@ def test_40_an_account_that_answers_again_is_used_again(shop):
     shop.gateway.control("accounts", client_key=KEYS[0], secret_keys=["test_sk_another00001"])
     with pytest.raises(GatewayMisconfigured):
         calling.refresh(shop.payment(order))
-    assert paying.account_for("card") is None
+    assert paying.account_for(shop.world.seoul.event(), "card") is None
     shop.gateway.control("accounts", client_key=KEYS[0], secret_keys=[KEYS[1]])
     calling.refresh(shop.payment(order))
     db.session.commit()
-    assert paying.account_for("card").unhealthy == ""
+    assert paying.account_for(shop.world.seoul.event(), "card").unhealthy == ""
 
 
 def test_40_the_previous_key_still_serves_while_it_is_changed(shop):

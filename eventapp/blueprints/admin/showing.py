@@ -176,6 +176,7 @@ PROBLEMS = {
     "refund_refused": _l("The payment company refused the refund. Look at it there."),
     "refund_overtaken": _l("The refund we asked for does not show at the payment company. Look at it there."),
     "external_refund": _l("A part was given back at the payment company itself. Say for what it was."),
+    "disputed": _l("The card holder contests this payment at the card company. Nothing can be refunded until that is decided."),
     "unresolved": _l("The payment company has not answered for two days. Look at it there."),
 }
 

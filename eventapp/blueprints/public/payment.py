@@ -16,7 +16,7 @@ from eventapp.permissions import PUBLIC, requires
 from eventapp.unit_of_work import undo
 from eventapp.web import order_cookie
 from eventapp.web.headers import allow_gateway_window
-from eventapp.web.pages import page
+from eventapp.web.pages import go, is_htmx, page
 from eventapp.web.urls import sign
 
 bp = Blueprint("payment", __name__)
@@ -35,6 +35,8 @@ def show(event):
     if not paying.payable(order):
         return redirect(url_for("public.returning.complete"), 303)
     if request.method == "GET":
+        if is_htmx() and not (payment and paying.state(payment) == "opening"):
+            return go(url_for(".show", event=event))  # the gateway has answered: its window is drawn with a page of its own
         return payment_page(order, payment)
     try:
         return redirect(begin(order), 303)
@@ -51,6 +53,8 @@ def begin(order: Order) -> str:
     if method not in ordering.methods(event):
         raise Refused(_("Choose how to pay."), "method")
     payment = paying.begin(order, method)
+    if payment and paying.needs_opening(payment):
+        paying.open_window(payment, *addresses(payment))
     if payment and request.form.get("bank"):
         paying.request_account(payment, request.form["bank"])
         return url_for("public.returning.success", ref=reference(payment))
@@ -62,9 +66,10 @@ def begin(order: Order) -> str:
 def payment_page(order: Order, payment, errors=None, status: int = 200):
     papers = ticketing.Papers(order)
     state = paying.state(payment) if payment else "failed"
-    checkout = window(payment) if state == "open" and payment.method in paying.WINDOW else None
+    to_open = state == "open" and paying.needs_opening(payment)
+    checkout = window(payment) if state == "open" and payment.method in paying.WINDOW and not to_open else None
     return page(
-        "public/payment.html", status, **order_values(papers), methods=ordering.methods(papers.event),
+        "public/payment.html", status, state=state, to_open=to_open, checkout=checkout, check_url=url_for(".show", event=papers.event.slug), **order_values(papers), methods=ordering.methods(papers.event),
         method=request.form.get("method") or order.method, params=checkout and checkout.params,
         script_url=checkout and checkout.script_url, start=True, banks=banks(), bank=request.form.get("bank", ""),
         errors=errors or {}, failure=failure_text(payment.failure_code) if payment and state == "failed" and payment.failure_code else "")
@@ -72,14 +77,20 @@ def payment_page(order: Order, payment, errors=None, status: int = 200):
 
 def window(payment):
     """What opens the gateway's window; it comes back to the host that the visitor is on."""
-    back = {"ref": reference(payment), "_external": True}
     try:
-        checkout = paying.checkout(payment, url_for("public.returning.success", **back), url_for("public.returning.fail", **back))
+        checkout = paying.checkout(payment, *addresses(payment))
     except (CannotOpen, GatewayMisconfigured):
         log.exception("the account at the gateway can't be used")
         return None  # the page offers the other ways
-    allow_gateway_window()
+    if checkout.kind == "js_sdk":
+        allow_gateway_window(payment.provider, checkout.script_url)
     return checkout
+
+
+def addresses(payment) -> tuple[str, str]:
+    """Where the gateway sends the browser afterwards."""
+    back = {"ref": reference(payment), "_external": True}
+    return url_for("public.returning.success", **back), url_for("public.returning.fail", **back)
 
 
 def own_order(event_slug: str) -> Order | None:

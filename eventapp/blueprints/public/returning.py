@@ -6,7 +6,7 @@ for a worker and looks for the answer for a moment; after that the checking page
 import threading
 import time
 
-from flask import Blueprint, abort, current_app, g, make_response, redirect, request, url_for
+from flask import Blueprint, abort, current_app, g, redirect, request, url_for
 
 from eventapp import tenancy
 from eventapp.blueprints.public.order import order_values
@@ -19,7 +19,7 @@ from eventapp.payments.provider import BadReturn
 from eventapp.permissions import PUBLIC, requires
 from eventapp.unit_of_work import checkpoint, undo
 from eventapp.web import order_cookie
-from eventapp.web.pages import is_htmx, page
+from eventapp.web.pages import go, page
 from eventapp.web.urls import read_signed
 
 bp = Blueprint("returning", __name__)
@@ -36,7 +36,7 @@ REFUSALS = {paying.AMOUNT_DIFFERS: "AMOUNT_DIFFERS", paying.GONE: "PLACES_GONE",
 @requires(PUBLIC)
 def success():
     payment = payment_or_404()
-    if "paymentKey" in request.args or "orderId" in request.args:
+    if paying.is_return(payment, request.args):
         return come_back(payment)
     state = paying.state(payment)
     if state == "checking":
@@ -52,8 +52,10 @@ def come_back(payment: Payment):
         hint = paying.read_return(payment, request.args)
     except BadReturn:
         abort(400)
-    if hint.order_ref != payment.gateway_order_id:
+    if not paying.speaks_of(payment, hint):
         abort(404)
+    if hint.failed:  # a gateway with one address for both
+        return redirect(url_for(".fail", ref=request.args["ref"], code=hint.failure_code), 303)
     outcome = paying.returned(payment, hint)
     checkpoint()  # what is to be asked is on record before we wait for the answer
     if outcome in REFUSALS:
@@ -92,10 +94,6 @@ def arrived(payment: Payment, state: str):
     if own and state == "open" and paying.payable(db.session.get(Order, payment.order_id)):
         return go(url_for("public.payment.show", event=values(payment)["event"].slug))
     return go(url_for(".complete")) if own else page("public/arrived.html", **values(payment), state=state)
-
-
-def go(url: str):
-    return make_response("", 204, {"HX-Redirect": url}) if is_htmx() else redirect(url, 303)
 
 
 @bp.get("/payment/fail")
