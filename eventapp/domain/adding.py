@@ -127,8 +127,8 @@ def _write(offer: Offer, entry: Entry, by) -> Order:
     db.session.add(registration)
     db.session.flush()
     db.session.add_all(LineItem(registration_id=registration.id, program_id=line.program.id, name=line.program.name,
-                                tier={"name": line.tier.get("name") or {}}, quantity=line.quantity, unit_price=line.unit_price)
-                       for line in sold)
+                                tier={"name": line.tier.get("name") or {}}, quantity=line.quantity, unit_price=line.unit_price,
+                                tax_free=offer.is_tax_free(line.program)) for line in sold)
     db.session.flush()
     audit.record("order.added_by_hand", order, by=by, personal=(None, {"reason": entry.reason}) if entry.reason else None,
                  after={"payment": entry.payment, "total": total, "status": registration.status, "consents": "not asked"})

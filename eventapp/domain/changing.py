@@ -143,7 +143,7 @@ def change(registration: Registration, wanted: Wanted, *, by) -> Preview:
     try:
         if registering.holding([registration]):
             _lock_places(registration, lines)
-        _write(registration, lines)
+        _write(offer, registration, lines)
         db.session.flush()
     except IntegrityError as error:
         db.session.rollback()
@@ -222,7 +222,7 @@ def _full(program: Program, left: int) -> str:
     return ngettext("“%(program)s” has %(num)d place left.", "“%(program)s” has %(num)d places left.", left, program=name)
 
 
-def _write(registration: Registration, lines: list[Line]) -> None:
+def _write(offer: ordering.Offer, registration: Registration, lines: list[Line]) -> None:
     """First what is given free, then what is taken: places that are swapped are never counted twice."""
     kept = {line.item.id: line for line in lines if line.item}
     for item in list(registration.line_items):
@@ -232,7 +232,8 @@ def _write(registration: Registration, lines: list[Line]) -> None:
             item.quantity = kept[item.id].quantity
     db.session.flush()
     db.session.add_all(LineItem(registration_id=registration.id, program_id=line.program.id, name=line.program.name, tier=line.tier,
-                                quantity=line.quantity, unit_price=line.unit_price) for line in lines if line.item is None)
+                                quantity=line.quantity, unit_price=line.unit_price, tax_free=offer.is_tax_free(line.program))
+                       for line in lines if line.item is None)
     db.session.flush()
     db.session.expire(registration, ["line_items"])
 

@@ -18,6 +18,7 @@ from eventapp.models import (
     FormVersion,
     LineItem,
     Order,
+    Organization,
     Participation,
     Program,
     Quota,
@@ -29,6 +30,7 @@ from eventapp.models.account import normal_email
 from eventapp.outbox import later, together
 
 OPEN_PER_BROWSER, OPEN_PER_EMAIL = 3, 5
+TAX_FREE = "tax_free"
 
 
 @dataclass
@@ -68,6 +70,8 @@ class Offer:
     programs: dict[str, Program]
     form: FormVersion
     at: object
+    tax: str = "taxable"
+    """Of the organisation: what holds for programs that say nothing else."""
 
     @property
     def fields(self):
@@ -83,6 +87,10 @@ class Offer:
     def total(self, participants) -> int:
         return pricing.total(self.lines(participant) for participant in participants)
 
+    def is_tax_free(self, program: Program) -> bool:
+        """Whether its price bears no VAT; as it is sold now, so it stays."""
+        return (program.tax or self.tax) == TAX_FREE
+
     def left(self, program: Program) -> int | None:
         """Places left of a program, None when they are not counted."""
         counts = [quota.left for quota in [*program.quotas, *self.whole_event]]
@@ -96,14 +104,15 @@ class Offer:
 def offer(event: Event, *, with_places: bool = False) -> Offer:
     """Load what is offered; `with_places` also how many places are left, for showing (not for deciding)."""
     latest = select(func.max(FormVersion.version)).where(FormVersion.event_id == event.id).scalar_subquery()
-    query = (select(Program, FormVersion).where(Program.event_id == event.id).order_by(Program.position, Program.id)
+    tax = select(Organization.tax).where(Organization.org_id == event.org_id).scalar_subquery()
+    query = (select(Program, FormVersion, tax).where(Program.event_id == event.id).order_by(Program.position, Program.id)
              .outerjoin(FormVersion, (FormVersion.event_id == Program.event_id) & (FormVersion.version == latest)))
     if with_places:
         query = query.options(selectinload(Program.quotas)).execution_options(populate_existing=True)
     rows = db.session.execute(query).all()
-    programs = {program.code: program for program, _form in rows}
-    form = rows[0][1] if rows else None  # nobody is asked anything where there is nothing to take part in
-    return Offer(event, programs, form or FormVersion(version=0, fields=[], consents=[], notice={}), clock.now())
+    programs = {program.code: program for program, *_rest in rows}
+    form, tax = rows[0][1:] if rows else (None, "")  # nobody is asked anything where there is nothing to take part in
+    return Offer(event, programs, form or FormVersion(version=0, fields=[], consents=[], notice={}), clock.now(), tax)
 
 
 def check(offer: Offer, submission: Submission) -> dict[str, str]:
@@ -262,7 +271,7 @@ def _write(offer: Offer, submission: Submission, settings: Settings) -> Order:
     if status in (Status.PENDING_PAYMENT, Status.CONFIRMED):
         lock_places(offer, sold)
     registrations = _write_registrations(offer, submission, order, status, at)
-    _write_line_items(registrations, sold)
+    _write_line_items(offer, registrations, sold)
     _write_consents(offer, submission, registrations)
     files = [identity for given in [answers, *(one.answers for one in registrations)] for identity in uploading.ids_in(given)]
     if files:
@@ -274,7 +283,8 @@ def _write(offer: Offer, submission: Submission, settings: Settings) -> Order:
     if status == Status.PENDING_PAYMENT:
         ledger.charge(order)
         with together():
-            paying.begin(order, order.method, total)
+            paying.begin(order, order.method, total, tax_free=sum(
+                line.amount for lines in sold for line in lines if offer.is_tax_free(line.program)))
     elif status == Status.CONFIRMED:
         later("mail_order_confirmed", order, key="1")
     else:
@@ -335,11 +345,11 @@ def _write_registrations(offer: Offer, submission: Submission, order: Order, sta
     return registrations
 
 
-def _write_line_items(registrations, sold) -> None:
+def _write_line_items(offer: Offer, registrations, sold) -> None:
     rows = [
         {"registration_id": registration.id, "program_id": line.program.id, "name": line.program.name,
          "tier": {"name": line.tier.get("name") or {}}, "quantity": line.quantity, "unit_price": line.unit_price,
-         "created_at": clock.now()}
+         "tax_free": offer.is_tax_free(line.program), "created_at": clock.now()}
         for registration, lines in zip(registrations, sold, strict=True) for line in lines]
     db.session.execute(insert(LineItem).values(rows if len(rows) > 1 else rows[0]))
 
