@@ -233,7 +233,7 @@ def write_consents(offer, stories, random) -> None:
 def write_money(event, stories) -> None:
     """The payment as it stands, and every movement in the ledger, as `domain/ledger.py` would have written it."""
     owing = {story.order_id: story for story in stories if story.total and story.kind.money != "none"}
-    account, own = paying.account_for("card"), db.session.get(Organization, event.org_id).bank_account
+    account, own = paying.account_for(event, "card"), db.session.get(Organization, event.org_id).bank_account
     for payment_id, order_id in write(Payment, [payment(event, story, account, own) for story in owing.values()],
                                       Payment.id, Payment.order_id):
         owing[order_id].payment_id = payment_id
