@@ -8,9 +8,10 @@ import re
 import threading
 from dataclasses import asdict, dataclass
 
-OPERATIONS = ("confirm", "fetch", "cancel", "issue", "transactions")
+OPERATIONS = re.compile(r"confirm|fetch|cancel|issue|transactions|settlements|receipt|billing"
+                        r"|(portone|stripe)\.[a-z_]+|\*")
 KNOWN = re.compile(r"drop_before|409|429|500|html|500_after_commit|html_after_commit|truncated|wrong_amount"
-                   r"|(hang|delay):[0-9.]+|timeout_after_commit(:[0-9.]+)?|code:[A-Z_]{3,80}")
+                   r"|(hang|delay):[0-9.]+|timeout_after_commit(:[0-9.]+)?|code:[A-Za-z_]{3,80}")
 
 
 @dataclass
@@ -37,7 +38,7 @@ class Faults:
         self.planned: list[Fault] = []
 
     def add(self, op: str, fault: str, times: int = 1, order_id: str = "") -> None:
-        if op not in (*OPERATIONS, "*") or not KNOWN.fullmatch(fault) or times < 0:
+        if not OPERATIONS.fullmatch(op) or not KNOWN.fullmatch(fault) or times < 0:
             raise ValueError(f"no such fault: {op} {fault}")
         with self.lock:
             self.planned.append(Fault(op, fault, times, order_id))
