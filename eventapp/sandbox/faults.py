@@ -3,6 +3,9 @@
 Before anything is done: `drop_before`, `hang:SECONDS`, `409`, `429`, `500`, `html`, `code:CODE`.
 After it has been done: `timeout_after_commit[:SECONDS]`, `500_after_commit`, `html_after_commit`, `truncated`,
 `wrong_amount`. And `delay:SECONDS`, after which all goes well.
+
+PortOne's own: `pg:CODE` (a refusal of the gateway behind it), `requested` (a cancellation that is decided later), `live`,
+`wrong_store`, `wrong_channel`, `wrong_currency`, `unknown_status`, `unknown_method` (an answer that says so).
 """
 import re
 import threading
@@ -10,8 +13,8 @@ from dataclasses import asdict, dataclass
 
 OPERATIONS = re.compile(r"confirm|fetch|cancel|issue|transactions|settlements|receipt|billing"
                         r"|(portone|stripe)\.[a-z_]+|\*")
-KNOWN = re.compile(r"drop_before|409|429|500|html|500_after_commit|html_after_commit|truncated|wrong_amount"
-                   r"|(hang|delay):[0-9.]+|timeout_after_commit(:[0-9.]+)?|code:[A-Za-z_]{3,80}")
+KNOWN = re.compile(r"drop_before|409|429|500|html|500_after_commit|html_after_commit|truncated|wrong_[a-z]+|unknown_[a-z]+"
+                   r"|live|requested|pg:[A-Z_0-9]{2,80}|(hang|delay):[0-9.]+|timeout_after_commit(:[0-9.]+)?|code:[A-Za-z_]{3,80}")
 
 
 @dataclass

@@ -8,6 +8,10 @@ LIFETIME = 15 * 86400
 
 
 class Idempotency:
+    lifetime = LIFETIME
+    line = "answer"
+    """Its name in the journal."""
+
     def __init__(self, journal: Journal):
         self.journal, self.lock = journal, threading.Lock()
         self.answers: dict[str, dict] = {}
@@ -24,7 +28,7 @@ class Idempotency:
             if name in self.running:
                 return False
             answer = self.answers.get(name)
-            if answer and now - answer["at"] <= LIFETIME:
+            if answer and now - answer["at"] <= self.lifetime:
                 return answer
             self.running.add(name)
             return None
@@ -34,15 +38,15 @@ class Idempotency:
             self.running.discard(name)
             if answer:
                 self.answers[name] = answer
-                self.journal.append(answer={"name": name, **answer})
+                self.journal.append(**{self.line: {"name": name, **answer}})
 
     def restore(self, line: dict) -> None:
-        if "answer" in line:
-            answer = dict(line["answer"])
+        if self.line in line:
+            answer = dict(line[self.line])
             self.answers[answer.pop("name")] = answer
 
     def dump(self):
-        yield from ({"answer": {"name": name, **answer}} for name, answer in self.answers.items())
+        yield from ({self.line: {"name": name, **answer}} for name, answer in self.answers.items())
 
     def clear(self) -> None:
         with self.lock:
