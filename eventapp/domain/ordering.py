@@ -8,7 +8,7 @@ from sqlalchemy.orm import selectinload
 
 from eventapp import audit, clock
 from eventapp.config import Settings
-from eventapp.domain import Refused, RefusedFields, asking, ledger, paying, pricing, uploading
+from eventapp.domain import Refused, RefusedFields, asking, ledger, paying, pricing, refund_rules, uploading
 from eventapp.domain.contacts import EMAIL, phone_number
 from eventapp.extensions import db
 from eventapp.languages import _, localized
@@ -265,6 +265,7 @@ def _write(offer: Offer, submission: Submission, settings: Settings) -> Order:
                   phone=phone_number(buyer.phone) or "" if buyer.phone else "", locale=submission.locale, currency=event.currency,
                   total=total, method=submission.method if total else "free", answers=answers, form_version=offer.form.version,
                   user_id=submission.user_id, browser=submission.browser,
+                  refund_terms=_refund_terms(event, submission.locale, at) if total else {},
                   hold_until=paying.first_hold(event.id, submission.method) if status == Status.PENDING_PAYMENT else None)
     db.session.add(order)
     db.session.flush()
@@ -290,6 +291,12 @@ def _write(offer: Offer, submission: Submission, settings: Settings) -> Order:
     else:
         later("mail_order_received", order, key="1")
     return order
+
+
+def _refund_terms(event: Event, locale: str, at) -> dict:
+    """What the page said about refunds, as it said it: it holds for this order whatever the event says later."""
+    rules = refund_rules.terms(event)
+    return {"rules": rules, "text": "\n".join(refund_rules.in_words(rules, event, locale)), "locale": locale, "at": at.isoformat()}
 
 
 def _first_status(event: Event, sold, total: int) -> str:

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import exists, func, select
 
-from eventapp import audit, clock, config, crypto, faults
+from eventapp import audit, clock, config, faults
 from eventapp.domain import Refused, applying, attempts, calling, ledger, refunding, registering
 from eventapp.domain.applying import DIFFERS, ENDED, GRACE, MONEY, WAITING
 from eventapp.extensions import db
@@ -55,28 +55,12 @@ WINDOW = (CARD, BANK_TRANSFER, VIRTUAL_ACCOUNT, MOBILE)
 """Paid in the gateway's window; of a virtual account the window is one way and a form of ours the other."""
 ASKING = ("open", "confirm", "look", "issue")
 """What is asked of a gateway so that money comes."""
-ASKED, SETTLED, OVER, AMOUNT_DIFFERS, GONE = "asked", "settled", "over", "amount_differs", "gone"
+ASKED, SETTLED, OVER, CHANGED, AMOUNT_DIFFERS, GONE = "asked", "settled", "over", "changed", "amount_differs", "gone"
 
 faults.register_guard("payment.returned_amount", "payment.hold", "payment.first_wins", "payment.changed")
 
 
 # -- accounts ---------------------------------------------------------------------------------------------
-
-def connect_account(provider: str, *, mode: str, client_key: str, secret_key: str, purpose: str = "one_off") -> GatewayAccount:
-    """Give the organisation an account at a gateway, or new keys to the one it has. The key before stays valid for a while."""
-    account = db.session.scalar(select(GatewayAccount).filter_by(provider=provider, mode=mode, purpose=purpose).with_for_update())
-    if account is None:
-        account = GatewayAccount(provider=provider, mode=mode, purpose=purpose, webhook_token=secrets.token_urlsafe(32))
-        db.session.add(account)
-        db.session.flush()
-        db.session.add(PaymentRoute(key=f"webhook:{account.webhook_token}", org_id=account.org_id, id=account.id))
-    elif crypto.get(account, "secret_key") not in ("", secret_key):
-        crypto.put(account, "previous_secret_key", crypto.get(account, "secret_key"))
-    account.client_key, account.unhealthy = client_key, ""
-    crypto.put(account, "secret_key", secret_key)
-    db.session.flush()
-    return account
-
 
 def account_for(event: Event, method: str) -> GatewayAccount | None:
     """The gateway account that takes this method for this event: of the event's own choice, or of the organisation.
@@ -87,12 +71,10 @@ def account_for(event: Event, method: str) -> GatewayAccount | None:
     if method not in WINDOW:
         return None
     accounts = db.session.scalars(select(GatewayAccount).where(
-        GatewayAccount.purpose == "one_off", GatewayAccount.secret_key.is_not(None), GatewayAccount.enabled,
-        GatewayAccount.id == event.gateway_account_id if event.gateway_account_id else GatewayAccount.for_all_events)
-        .order_by(GatewayAccount.id)).all()
-    able = [one for one in accounts if takes(one, method, event.currency)]
-    live = [one for one in able if one.mode == "live"]
-    return next((one for one in live or able if not one.unhealthy), None)
+        GatewayAccount.purpose == "one_off", GatewayAccount.secret_key.is_not(None), GatewayAccount.enabled).order_by(GatewayAccount.id)).all()
+    mode = "live" if any(one.mode == "live" for one in accounts) else "test"
+    return next((one for one in accounts if one.mode == mode and not one.unhealthy and takes(one, method, event.currency)
+                 and (one.id == event.gateway_account_id if event.gateway_account_id else one.for_all_events)), None)
 
 
 def takes(account: GatewayAccount, method: str, currency: str) -> bool:
@@ -215,13 +197,21 @@ def open_window(payment: Payment, success_url: str, fail_url: str) -> None:
                                                              notice_url=calling.notice_url(payment)))
 
 
-def checkout(payment: Payment, success_url: str, fail_url: str) -> CheckoutInstruction:
-    """What the page needs to send the buyer to the gateway."""
+def issues_accounts(event: Event) -> bool:
+    """Whether a virtual account is to be had without a window."""
+    account = account_for(event, VIRTUAL_ACCOUNT) if VIRTUAL_ACCOUNT in event.methods else None
+    return account is not None and PROVIDERS[account.provider].caps.issues_accounts
+
+
+def checkout(payment: Payment, success_url: str, fail_url: str, *, anonymous: bool = False) -> CheckoutInstruction:
+    """What the page needs to send somebody to the gateway; `anonymous`: somebody who is not to see who the buyer is."""
     account = calling.keys(db.session.get(GatewayAccount, payment.account_id))
     order = db.session.get(Order, payment.order_id)
     until = due(order.event_id, began(order)) if payment.method == VIRTUAL_ACCOUNT else None
-    made = PROVIDERS[payment.provider].create_checkout(
-        account, calling.intent(payment, success_url=success_url, fail_url=fail_url, due_at=until))
+    intent = calling.intent(payment, success_url=success_url, fail_url=fail_url, due_at=until)
+    if anonymous:
+        intent = replace(intent, customer_name="", customer_email="", customer_phone="")
+    made = PROVIDERS[payment.provider].create_checkout(account, intent)
     return replace(made, url=payment.checkout_url) if made.kind == "redirect" else made
 
 
@@ -298,7 +288,7 @@ def returned(payment: Payment, hint: ReturnHint) -> str:
     if another_was_first(order) and not faults.guard_off("payment.first_wins"):
         return SETTLED
     if payment.problem or (payment.status in ENDED and not given_up(payment)):
-        return OVER
+        return CHANGED if payment.status == VOIDED and payable(order) else OVER
     if hint.claimed_amount not in (None, payment.amount) and not faults.guard_off("payment.returned_amount"):
         audit.record("payment.amount_differs", payment, by=audit.Actor("buyer", order.id),
                      before={"amount": payment.amount}, after={"amount": hint.claimed_amount})
@@ -308,7 +298,7 @@ def returned(payment: Payment, hint: ReturnHint) -> str:
         return GONE
     registering.hold(order, max(order.hold_until or clock.now(), clock.now() + config.active().hold))
     if payment.amount != ledger.owed(order) and not faults.guard_off("payment.changed"):
-        return OVER  # the order has changed since the window was opened
+        return CHANGED
     if payment.status == EXPIRED:
         payment.status = PENDING
     attempts.prepare(payment, "confirm", calling.request_of(payment, gateway_key=hint.gateway_key, token=hint.token,

@@ -48,13 +48,19 @@ def order_token(order: Order) -> str:
     return codes.token(_key(), "order", order.org_id, order.id, order.token_version)
 
 
+def pay_token(order: Order) -> str:
+    """Of the link by which anybody may pay for it, and do nothing else."""
+    return codes.token(_key(), "pay", order.org_id, order.id, order.token_version)
+
+
 def ticket_token(registration: Registration) -> str:
     return codes.token(_key(), "ticket", registration.org_id, registration.id, registration.ticket_version)
 
 
-def order_of(token: str, org_id: int) -> Order | None:
-    """The order a buyer's link leads to; None for a link that was altered, replaced, or is another organisation's."""
-    read = codes.read_token(_key(), "order", token)
+def order_of(token: str, org_id: int, purpose: str = "order") -> Order | None:
+    """The order a buyer's link leads to, or (`pay`) one to pay by; None for a link that was altered, replaced, or is another
+    organisation's."""
+    read = codes.read_token(_key(), purpose, token)
     order = db.session.get(Order, read[1]) if read and read[0] == org_id else None
     return order if order and order.token_version == read[2] else None
 

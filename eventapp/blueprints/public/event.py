@@ -31,7 +31,7 @@ def show(event):
     offer = ordering.offer(event, with_places=True)
     sales = showing.sales(offer)
     response = page("public/event.html", **values, event=event, offer=offer, sales=sales, state=showing.state(offer, sales),
-                    lowest=showing.lowest(sales), cover_url=event.cover,
+                    lowest=showing.lowest(sales), refund_words=showing.refund_words(event, sales), cover_url=event.cover,
                     canonical=f"{ticketing.organization_url(values['organization'])}/{event.slug}")
     return cacheable(response) if event.status != "draft" else response
 

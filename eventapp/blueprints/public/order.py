@@ -15,8 +15,8 @@ from eventapp.web.pages import done, page
 bp = Blueprint("order", __name__)
 
 
-def papers_or_404(event_slug: str, token: str) -> ticketing.Papers:
-    order = ticketing.order_of(token, g.org.id)
+def papers_or_404(event_slug: str, token: str, purpose: str = "order") -> ticketing.Papers:
+    order = ticketing.order_of(token, g.org.id, purpose)
     if order is None:
         abort(404)
     papers = ticketing.Papers(order)
@@ -34,6 +34,7 @@ def order_values(papers: ticketing.Papers) -> dict:
     """What the buyer's page and the confirmation show."""
     order = papers.order
     owed, paid = ledger.owed_and_paid(order)
+    payable = owed > 0 and paying.payable(order)
     return {
         **branding(), "order": order, "event": papers.event,
         "registrations": papers.registrations,
@@ -41,7 +42,8 @@ def order_values(papers: ticketing.Papers) -> dict:
         "tickets": {one.id: url_for("public.ticket.show", event=papers.event.slug, token=ticketing.ticket_token(one))
                     for one in papers.confirmed},
         "lines": showing.order_lines(papers.registrations), "owed": owed, "paid": paid,
-        "payable": owed > 0 and paying.payable(order),
+        "payable": payable,
+        "pay_link": url_for("public.pay.show", event=papers.event.slug, token=ticketing.pay_token(order), _external=True) if payable else "",
         "deposit": papers.deposit(), "pay_by": papers.pay_by,
         "why_not_cancel": registering.may_cancel(papers.event, order, papers.registrations),
         "order_url": url_for("public.order.show", event=papers.event.slug, token=ticketing.order_token(order)),

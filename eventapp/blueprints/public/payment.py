@@ -65,20 +65,32 @@ def begin(order: Order) -> str:
 
 def payment_page(order: Order, payment, errors=None, status: int = 200):
     papers = ticketing.Papers(order)
-    state = paying.state(payment) if payment else "failed"
+    values = order_values(papers)
+    here, state = url_for(".show", event=papers.event.slug), standing(payment, values["owed"])
     to_open = state == "open" and paying.needs_opening(payment)
     checkout = window(payment) if state == "open" and payment.method in paying.WINDOW and not to_open else None
     return page(
-        "public/payment.html", status, state=state, to_open=to_open, checkout=checkout, check_url=url_for(".show", event=papers.event.slug), **order_values(papers), methods=ordering.methods(papers.event),
-        method=request.form.get("method") or order.method, params=checkout and checkout.params,
-        script_url=checkout and checkout.script_url, start=True, banks=banks(), bank=request.form.get("bank", ""),
+        "public/payment.html", status, **values, **choices(order, papers.event), state=state, to_open=to_open, checkout=checkout,
+        params=checkout and checkout.params, script_url=checkout and checkout.script_url, start=True, pay_url=here, check_url=here,
         errors=errors or {}, failure=failure_text(payment.failure_code) if payment and state == "failed" and payment.failure_code else "")
 
 
-def window(payment):
+def standing(payment, owed: int) -> str:
+    """The payment's state, as far as it is for what is owed now: no window opens for what the order was before it was changed."""
+    state = paying.state(payment) if payment else "failed"
+    return "failed" if state in ("open", "opening") and payment.amount != owed else state
+
+
+def choices(order: Order, event: Event) -> dict:
+    """The ways to pay, what was chosen, and what the forms ask beside."""
+    return {"methods": ordering.methods(event), "method": request.form.get("method") or order.method, "banks": banks(),
+            "bank": request.form.get("bank", ""), "issues_accounts": paying.issues_accounts(event)}
+
+
+def window(payment, *, by_link: bool = False):
     """What opens the gateway's window; it comes back to the host that the visitor is on."""
     try:
-        checkout = paying.checkout(payment, *addresses(payment))
+        checkout = paying.checkout(payment, *addresses(payment, by_link=by_link), anonymous=by_link)
     except (CannotOpen, GatewayMisconfigured):
         log.exception("the account at the gateway can't be used")
         return None  # the page offers the other ways
@@ -87,9 +99,9 @@ def window(payment):
     return checkout
 
 
-def addresses(payment) -> tuple[str, str]:
+def addresses(payment, *, by_link: bool = False) -> tuple[str, str]:
     """Where the gateway sends the browser afterwards."""
-    back = {"ref": reference(payment), "_external": True}
+    back = {"ref": reference(payment, by_link=by_link), "_external": True}
     return url_for("public.returning.success", **back), url_for("public.returning.fail", **back)
 
 
@@ -103,9 +115,10 @@ def own_order(event_slug: str) -> Order | None:
     return order if order and event and order.event_id == event.id else None
 
 
-def reference(payment) -> str:
-    """What brings the browser back to this payment from anywhere: it names organisation and payment and can't be altered."""
-    return sign("payment", [payment.org_id, payment.id])
+def reference(payment, *, by_link: bool = False) -> str:
+    """What brings the browser back to this payment from anywhere: it names organisation and payment and can't be altered. With
+    `by_link` it was somebody else who went to pay."""
+    return sign("payment", [payment.org_id, payment.id, *(["link"] if by_link else [])])
 
 
 def banks() -> list[tuple[str, str]]:
@@ -132,6 +145,7 @@ def failure_text(code: str) -> str:
         "AMOUNT_DIFFERS": _("The amount does not match what is due, so we stopped the payment. Nothing was charged."),
         "PLACES_GONE": _("Your places were released and have been taken by others. Nothing was charged."),
         "OVER": _("This payment had already ended. Nothing was charged."),
+        "ORDER_CHANGED": _("The registration was changed while the window was open. Nothing was charged. Check the new amount and pay again."),
     }
     if code.startswith("EXCEED_MAX"):
         return _("Your card or account has reached its limit. Nothing was charged.")

@@ -29,7 +29,8 @@ LOOKS = ("500ms", "1s", "2s", "4s")
 """Pauses of the checking page: most answers come at once, and a gateway that hangs has many waiting."""
 waiting = threading.BoundedSemaphore(1)
 """One request of this process may wait; when a gateway hangs, the others' threads are for the event pages."""
-REFUSALS = {paying.AMOUNT_DIFFERS: "AMOUNT_DIFFERS", paying.GONE: "PLACES_GONE", paying.OVER: "OVER"}
+REFUSALS = {paying.AMOUNT_DIFFERS: "AMOUNT_DIFFERS", paying.GONE: "PLACES_GONE", paying.OVER: "OVER",
+            paying.CHANGED: "ORDER_CHANGED"}
 
 
 @bp.get("/payment/success")
@@ -87,6 +88,9 @@ def arrived(payment: Payment, state: str):
         db.session.refresh(payment)
         state = paying.state(payment)
     own = order_cookie.remembered() == (payment.org_id, payment.order_id)
+    link = "" if own else pay_link(payment)
+    if link:
+        return go(link)
     if state == "failed":
         return go(url_for(".fail", ref=request.args["ref"]))
     if own and state in ("paid", "awaiting"):
@@ -104,7 +108,9 @@ def fail():
     own = order_cookie.remembered() == (payment.org_id, payment.order_id)
     shown = values(payment)
     code = request.args.get("code", "")[:60] or payment.failure_code
-    return page("public/fail.html", **shown, own=own, reason=failure_text(code), payable=own and paying.payable(shown["order"]),
+    link = "" if own else pay_link(payment)
+    return page("public/fail.html", **shown, own=own, reason=failure_text(code), link=link,
+                payable=(own or link) and paying.payable(shown["order"]),
                 held=bool(registering.with_status(registering.of_order(shown["order"]), Status.PENDING_PAYMENT)))
 
 
@@ -128,6 +134,14 @@ def payment_or_404() -> Payment:
         abort(404)
     payment = db.session.get(Payment, signed[1])
     return payment if payment else abort(404)
+
+
+def pay_link(payment: Payment) -> str:
+    """Where somebody goes on who came by the link for others, as the reference says."""
+    if "link" not in read_signed("payment", request.args["ref"])[2:]:
+        return ""
+    order = db.session.get(Order, payment.order_id)
+    return url_for("public.pay.show", event=db.session.get(Event, order.event_id).slug, token=ticketing.pay_token(order))
 
 
 def enter(org_id: int) -> bool:

@@ -1,12 +1,14 @@
 """An offer as a visitor sees it: each program with the price of the moment, what comes after, and what is left."""
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import pairwise
 
-from eventapp.domain import pricing
+from eventapp.domain import pricing, refund_rules
 from eventapp.domain.ordering import Offer
-from eventapp.languages import localized
-from eventapp.models import Program
+from eventapp.languages import current_locale, localized
+from eventapp.mail.values import Deposit
+from eventapp.models import Event, Program
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +26,11 @@ class Sale:
 
 def sales(offer: Offer) -> list[Sale]:
     return [_sale(offer, program) for program in offer.programs.values() if program.tiers]
+
+
+def refund_words(event: Event, sales: list[Sale]) -> list[str]:
+    """What comes back when somebody cancels, where there is anything to pay."""
+    return refund_rules.in_words(refund_rules.terms(event), event, current_locale()) if any(sale.price for sale in sales) else []
 
 
 def lowest(sales: list[Sale]) -> int | None:
@@ -82,3 +89,20 @@ def _summed(items) -> list[tuple[str, int, int]]:
     for name, price, quantity in items:
         counted[name, price] = counted.get((name, price), 0) + quantity
     return [(name, quantity, price * quantity) for (name, price), quantity in counted.items()]
+
+
+# -- for eyes other than the buyer's -------------------------------------------------------------------
+
+def masked(name: str) -> str:
+    """Enough to know whom it is about, and no more: 김*나, H*** K**."""
+    return " ".join(_masked(word) for word in name.split())
+
+
+def _masked(word: str) -> str:
+    hangul = re.search("[가-힣]", word)
+    return word[0] + "*" * (len(word) - 2) + word[-1] if hangul and len(word) > 2 else word[0] + "*" * max(1, min(3, len(word) - 1))
+
+
+def without_names(deposit: Deposit) -> Deposit:
+    """An account of the buyer's own bears the buyer's name; the organiser's bears the organiser's."""
+    return replace(deposit, holder="" if deposit.virtual else deposit.holder, depositor="")
