@@ -8,14 +8,28 @@ import platform
 import sys
 import time
 
-from tests.bench import desk, door, hang, journeys, kills, memory, operations, page, rush, statements, tickets, visit
+from tests.bench import (
+    desk,
+    door,
+    hang,
+    journeys,
+    kills,
+    memory,
+    operations,
+    page,
+    rush,
+    statements,
+    tickets,
+    torture,
+    visit,
+)
 from tests.bench.figures import table
 from tests.bench.house import House
 
 BENCHES = {
     "visit": visit.run, "statements": statements.run, "page": page.run, "free": journeys.free, "manual": journeys.manual,
     "card": journeys.card, "rush": rush.run, "memory": memory.run, "tickets": tickets.run, "door": door.run,
-    "operations": operations.run, "exports": operations.exports, "desk": desk.run, "hang": hang.run, "kills": kills.run,
+    "operations": operations.run, "exports": operations.exports, "desk": desk.run, "hang": hang.run, "kills": kills.run, "torture": torture.run,
 }
 ONLY_WHOLE = ("hang", "kills")
 METHOD = """

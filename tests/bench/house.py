@@ -30,18 +30,19 @@ CLIENT_KEY, SECRET_KEY = "test_ck_bench0000001", "test_sk_bench0000001"
 
 
 class House:
-    """`with House() as house:` — up and filled; `lines` replace the Procfile's, to compare settings."""
+    """`with House() as house:` — up and filled; `lines` replace the Procfile's, to compare settings; `more` of the environment."""
 
-    def __init__(self, **lines: str):
+    def __init__(self, more: dict[str, str] | None = None, **lines: str):
         self.folder = Path(tempfile.mkdtemp(prefix="eventapp-bench-", dir="/var/tmp"))  # a disk, not memory
         self.folder.chmod(0o755)
         self.port = free_ports()
         self.lines = {name: line for name, line in lines.items() if line}
+        self.more = more or {}
         self.log = self.folder / "supervisor.log"
 
     def __enter__(self) -> "House":
         environment = {name: value for name, value in os.environ.items() if name not in OURS}
-        environment |= {"VAR": str(self.folder), "PORT": str(self.port), "BENCH_PROCFILE": json.dumps(self.lines)}
+        environment |= {"VAR": str(self.folder), "PORT": str(self.port), "BENCH_PROCFILE": json.dumps(self.lines)} | self.more
         with self.log.open("w") as log:
             self.process = subprocess.Popen([sys.executable, "-m", "tests.bench.house"], cwd=config.ROOT, env=environment, stdout=log,
                                             stderr=log, start_new_session=True, preexec_fn=die_with_parent(signal.SIGTERM))
@@ -96,7 +97,7 @@ class House:
         """`flask …`, or a module, in the installation's environment."""
         environment = {name: value for name, value in os.environ.items() if name not in OURS}
         environment |= {"VAR": str(self.folder), "PORT": str(self.port), "DATABASE_URL": self.database.url,
-                        "TOSS_API_URL": f"http://127.0.0.1:{self.port + 1}/toss"} | supervising.SANDBOX_KEYS
+                        "TOSS_API_URL": f"http://127.0.0.1:{self.port + 1}/toss"} | supervising.SANDBOX_KEYS | self.more
         return subprocess.run([sys.executable, *arguments], cwd=config.ROOT, env=environment, capture_output=True, text=True)
 
     def waiting(self, kinds: str = "mail_%") -> int:

@@ -8,7 +8,7 @@ import subprocess
 import sys
 
 from eventapp import clock, create_app
-from eventapp.domain import paying
+from eventapp.domain import connecting_gateways
 from eventapp.domain.ordering import Participant
 from eventapp.extensions import db
 from tests import make
@@ -24,7 +24,7 @@ RUSHES, PLACES = 10, 50
 def build() -> None:
     organization = make.organization(ORGANISATION, both("벤치", "Bench"), plan="enterprise", bank_account={
         "bank": "kb", "number": "123456-04-567890", "holder": "벤치"})
-    paying.connect_account("toss", mode="test", client_key=CLIENT_KEY, secret_key=SECRET_KEY)
+    connecting_gateways.connect_account("toss", mode="test", client_key=CLIENT_KEY, secret_key=SECRET_KEY)
     conference(organization)
     for number in range(RUSHES):
         rush(number)
@@ -68,6 +68,32 @@ def orders(count: int) -> None:
     db.session.commit()
 
 
+def checkouts(count: int) -> None:
+    """Orders that begin to be paid; prints for each, as JSON, what its payment page would: the window's parameters."""
+    import json
+    import random
+
+    from flask import current_app
+    from sqlalchemy import select
+
+    from eventapp import tenancy
+    from eventapp.blueprints.public.payment import addresses
+    from eventapp.models import Directory, Event
+
+    with current_app.test_request_context(f"/{ORGANISATION}/", base_url=current_app.config["SETTINGS"].platform_url):
+        tenancy.enter(db.session.scalar(select(Directory.org_id).where(Directory.slug == ORGANISATION)))
+        event = db.session.scalar(select(Event).where(Event.slug == "conference"))
+        made = []
+        for _ in range(count):
+            person = Participant(name="김하나", email=f"{secrets.token_hex(8)}@example.com", chosen={"main-conference": 1})
+            order = make.order(event, person, method=random.choices(("card", "bank_transfer", "virtual_account"), (70, 10, 20))[0])  # noqa: S311
+            params = paying.checkout(paying.current(order), *addresses(paying.current(order))).params
+            made.append({"request": params["request"], "customer_key": params["customerKey"]})
+        db.session.commit()
+    for each in made:
+        print(json.dumps(each))
+
+
 APPLICANTS = (
     """INSERT INTO orders (event_id, submission, token_version, name, email, phone, locale, currency, total, method, answers,
                            form_version, browser, created_at)
@@ -104,6 +130,8 @@ if __name__ == "__main__":
         match sys.argv[1:]:
             case ["orders", count]:
                 orders(int(count))
+            case ["checkouts", count]:
+                checkouts(int(count))
             case ["applicants", slug, count]:
                 applicants(slug, int(count))
             case _:

@@ -1,0 +1,263 @@
+"""Ten thousand checkouts while everything goes wrong: the gateways lie, hang and drop, notices are lost, doubled and shuffled,
+and web, worker and database are killed. Afterwards our ledger and each gateway's books must be equal to the won.
+
+An installation of its own, since its web and worker run with faults. Buyers come with a signed link each, as from the
+gateway's window; the registration form is not part of it.
+"""
+import json
+import os
+import random
+import signal
+import threading
+import time
+from collections import Counter
+from contextlib import suppress
+from urllib.parse import urlsplit
+
+import httpx
+
+from eventapp.config import ROOT
+from tests.bench.figures import Figure
+from tests.bench.house import CLIENT_KEY, House
+from tests.bench.visitor import Visitor
+
+CHECKOUTS, IN_SHORT = 10_000, 300
+BATCH, BUYERS = 250, 8
+KILLS = {"web": 8, "worker": 12, "database": 4}
+EXIT, RAISE = 0.0004, 0.004
+"""How often a point of the program is its last word, and how often it fails."""
+GATEWAY = ("drop_before", "409", "429", "500", "html", "timeout_after_commit", "500_after_commit", "html_after_commit", "truncated")
+SHARE = 0.04
+"""Of the calls that go wrong at the gateway."""
+PATIENCE = 1200
+ENVIRONMENT = {"HOLD_MINUTES": "240", "BACKOFF_SCALE": "0.1", "RECONCILE_SECONDS": "15", "RATE_LIMIT_SCALE": "0"}
+POINTS = ("paying.", "toss.", "portone.", "stripe.", "webhook.", "outbox.gateway_")
+OPEN = """SELECT count(*) FROM outbox WHERE done_at IS NULL AND dead_at IS NULL AND kind LIKE 'gateway_%%'
+          AND run_at < now() + interval '10 minutes'"""
+UNDECIDED = "SELECT count(*) FROM payment_attempts WHERE state IN ('prepared', 'sent', 'unknown')"
+ORG = "(SELECT org_id FROM organization_directory WHERE slug = 'bench')"
+
+
+def run(house, short: bool) -> list[Figure]:
+    count = int(os.environ.get("TORTURE", IN_SHORT if short else CHECKOUTS))
+    faults = f"FAULTS={planned_faults()}"
+    lines = dict(line.split(":", 1) for line in (ROOT / "Procfile").read_text().splitlines() if ":" in line)
+    with House(ENVIRONMENT, **{name: f"env {faults} {lines[name].strip()}" for name in ("web", "worker")}) as own:
+        return Torture(own, count).run()
+
+
+def planned_faults() -> str:
+    """Of every point that has to do with money."""
+    from eventapp import create_app, faults
+
+    create_app()
+    names = [name for name in faults.points() if name.startswith(POINTS)]
+    chance = random.Random(4)  # noqa: S311 - which of both is the same in each run
+    return ",".join(f"{name}=exit:{EXIT}" if chance.random() < 0.5 else f"{name}=raise:{RAISE}" for name in names)
+
+
+class Torture:
+    def __init__(self, house: House, count: int):
+        self.house, self.count = house, count
+        self.sandbox = f"http://127.0.0.1:{house.port + 1}/control"
+        self.client = httpx.Client(trust_env=False, timeout=30)
+        self.chance = random.Random(54)  # noqa: S311
+        self.waiting: list[dict] = []
+        self.lock = threading.Lock()
+        self.stories: Counter = Counter()
+        self.answers: Counter = Counter()
+        self.killed: Counter = Counter()
+        self.placed, self.done = 0, 0
+        self.over = threading.Event()
+
+    def run(self) -> list[Figure]:
+        began = time.monotonic()
+        self.control("switches", duplicate=1, reorder=True, delay=0.05)
+        threads = [threading.Thread(target=self.keep(work)) for work in (self.place, self.spoil, self.kill)]
+        threads += [threading.Thread(target=self.keep(self.buy)) for _ in range(BUYERS)]
+        for thread in threads:
+            thread.start()
+        while self.done < self.count and time.monotonic() - began < 3 * 3600:
+            time.sleep(15)
+            print(f"    {self.done} of {self.count} bought, {self.placed} placed, {dict(self.killed)} killed, "
+                  f"{time.monotonic() - began:.0f} s", flush=True)
+        self.over.set()
+        for thread in threads:
+            thread.join()
+        for what in ("no-faults", "switches"):
+            self.control(what)
+        settled = self.settle()
+        return self.figures(time.monotonic() - began, settled)
+
+    def keep(self, work):
+        """A thread whose error ends the bench instead of being lost."""
+        def kept():
+            try:
+                work()
+            except Exception as error:
+                print(f"    {work.__name__}: {type(error).__name__}: {error}", flush=True)
+                self.done = self.count
+                self.stories["broken bench"] += 1
+        return kept
+
+    def control(self, what: str, **body) -> dict:
+        response = self.client.post(f"{self.sandbox}/{what}", json=body)
+        response.raise_for_status()
+        return response.json()
+
+    # -- buyers ----------------------------------------------------------------------------------------
+    def place(self) -> None:
+        """Orders by the hand that the form uses, a few hundred ahead of the buyers."""
+        while self.placed < self.count and not self.over.is_set():
+            if len(self.waiting) > BATCH:
+                time.sleep(0.2)
+                continue
+            made = self.house.command("-m", "tests.bench.world", "checkouts", str(min(BATCH, self.count - self.placed)))
+            if made.returncode:  # the database is being killed at the moment
+                time.sleep(2)
+                continue
+            orders = [json.loads(line) for line in made.stdout.splitlines() if line.startswith("{")]
+            with self.lock:
+                self.placed += len(orders)
+                self.waiting += orders
+
+    def buy(self) -> None:
+        while not self.over.is_set():
+            with self.lock:
+                order = self.waiting.pop(0) if self.waiting else None
+            if order is None:
+                time.sleep(0.05)
+                continue
+            story = self.chance.choices((self.comes_back, self.comes_back_twice, self.never_returns, self.closes, self.declines),
+                                        (80, 6, 6, 4, 4))[0]
+            self.stories[story.__name__] += 1
+            story(order)
+            with self.lock:
+                self.done += 1
+
+    def approved(self, order: dict) -> str:
+        answer = self.control("pay", client_key=CLIENT_KEY, request=order["request"], customer_key=order["customer_key"])
+        return answer["location"]
+
+    def comes_back(self, order: dict) -> None:
+        location = self.approved(order)
+        if order["request"]["method"] == "VIRTUAL_ACCOUNT":
+            self.visit(location)
+            self.deposit(order)
+        else:
+            self.visit(location)
+
+    def comes_back_twice(self, order: dict) -> None:
+        location = self.approved(order)
+        again = threading.Thread(target=self.visit, args=(location,))
+        again.start()
+        self.visit(location)
+        again.join()
+        self.visit(location)
+
+    def never_returns(self, order: dict) -> None:
+        self.approved(order)
+
+    def closes(self, order: dict) -> None:
+        parts = urlsplit(order["request"]["failUrl"])
+        self.visit(f"{parts.path}?{parts.query}&code=PAY_PROCESS_CANCELED")
+
+    def declines(self, order: dict) -> None:
+        self.control("faults", op="confirm", fault="code:REJECT_CARD_PAYMENT", order_id=order["request"]["orderId"])
+        self.visit(self.approved(order))
+
+    def deposit(self, order: dict) -> None:
+        """Once the account is there; somebody whose confirm is still unknown pays nothing, and that is a story of its own."""
+        for _ in range(100):
+            answer = self.client.post(f"{self.sandbox}/deposit", json={"order_id": order["request"]["orderId"]})
+            if answer.status_code == 200:
+                self.stories["deposits"] += 1
+                return
+            time.sleep(0.2)
+        self.stories["no account to pay into"] += 1
+
+    def visit(self, location: str) -> None:
+        """As a browser does it: once more when nobody answers, while web or database is being started again."""
+        parts = urlsplit(location)
+        for pause in (0.5, 1, 2, 4, 8, 16, 0):
+            visitor = Visitor(self.house.port, patience=30)
+            try:
+                status = visitor.get(f"{parts.path}?{parts.query}").status
+            except OSError:
+                status = 0
+            finally:
+                visitor.close()
+            with self.lock:
+                self.answers[status] += 1
+            if 200 <= status < 500:
+                return
+            time.sleep(pause)
+
+    # -- what goes wrong -------------------------------------------------------------------------------
+    def spoil(self) -> None:
+        """Each second a few calls, and now and then the notices, go another way than they should."""
+        while not self.over.wait(1):
+            calls = max(1, int(SHARE * 40))
+            for _ in range(calls):
+                op = self.chance.choice(("confirm", "confirm", "fetch", "issue"))
+                self.control("faults", op=op, fault=self.chance.choice(GATEWAY))
+            with suppress(httpx.HTTPStatusError):
+                self.control("switches", duplicate=self.chance.randint(0, 3), reorder=True, delay=self.chance.random(),
+                             drop=self.chance.choice((0, 0, 3)))
+
+    def kill(self) -> None:
+        """With -9, each its share, spread over the whole."""
+        plan = [name for name, times in KILLS.items() for _ in range(max(1, times * self.count // CHECKOUTS))]
+        self.chance.shuffle(plan)
+        for number, name in enumerate(plan, start=1):
+            while self.done < number * self.count / (len(plan) + 1):
+                if self.over.wait(0.1):
+                    return
+            pids = [self.house.database._postmaster()] if name == "database" else self.house.processes(name)
+            for pid in filter(None, pids):
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            self.killed[name] += 1
+
+    # -- the reckoning -----------------------------------------------------------------------------------
+    def settle(self) -> float:
+        """Until nothing is asked of the gateway any more; how long that took, in seconds."""
+        began = time.monotonic()
+        while time.monotonic() - began < PATIENCE:
+            if not self.house.sql(OPEN)[0][0] and not self.house.sql(UNDECIDED)[0][0] and not self.house.waiting():
+                return time.monotonic() - began
+            time.sleep(1)
+        return -1
+
+    def figures(self, seconds: float, settled: float) -> list[Figure]:
+        # Whoever never came back is looked after by the clock: of the rest, what the gateway took must be in our books.
+        found = self.client.get(f"{self.sandbox}/books", params={"client_key": CLIENT_KEY}).json()
+        theirs = {one["orderId"]: one["totalAmount"] for one in found["payments"] if one["status"] == "DONE"}
+        ours = dict(self.house.sql(f"""
+            SELECT p.gateway_order_id, sum(CASE e.kind WHEN 'paid' THEN e.amount ELSE -e.amount END) FROM ledger_entries e
+            JOIN payments p ON p.org_id = e.org_id AND p.id = e.payment_id
+            WHERE e.org_id = {ORG} AND e.kind IN ('paid', 'refunded', 'reversed') GROUP BY 1 HAVING sum(e.amount) <> 0"""))
+        twice = self.house.sql(f"SELECT count(*) FROM ledger_entries WHERE org_id = {ORG} AND kind = 'paid' "
+                               "GROUP BY order_id HAVING count(*) > 1")
+        lost = [order for order in theirs if ours.get(order) != theirs[order]]
+        unfounded = [order for order in ours if order not in theirs]
+        confirmed = self.house.sql(f"""SELECT count(*) FROM registrations r JOIN ledger_entries e ON e.org_id = r.org_id
+            AND e.order_id = r.order_id AND e.kind = 'paid' WHERE r.org_id = {ORG} AND r.status = 'confirmed'""")[0][0]
+        check = self.house.command("-m", "flask", "--app", "wsgi", "check")
+        if check.returncode:
+            print(check.stdout[-3000:] + check.stderr[-1000:])
+        print(f"    stories {dict(self.stories)}; answers {dict(self.answers)}; killed {dict(self.killed)}; "
+              f"lost {lost[:5]}, unfounded {unfounded[:5]}")
+        return [
+            Figure(f"checkouts with faults at {planned_faults().count('=') // 2} points and the gateway's", self.done, "", self.count,
+                   least=True, hard=True, note=f"{seconds:.0f} s, {sum(self.killed.values())} kills"),
+            Figure("  paid at the gateway", len(theirs), ""),
+            Figure("  of these not in our books, or with another sum", len(lost), "", 0, hard=True),
+            Figure("  in our books and not at the gateway", len(unfounded), "", 0, hard=True),
+            Figure("  charged twice", len(twice), "", 0, hard=True),
+            Figure("  our books against the gateway's", abs(sum(ours.values()) - sum(theirs.values())), "won apart", 0, hard=True),
+            Figure("  paid without a confirmed registration", len(theirs) - confirmed, "", 0, hard=True),
+            Figure("  undecided in the end", self.house.sql(UNDECIDED)[0][0], "", 0, hard=True, note=f"settled after {settled:.0f} s"),
+            Figure("  answers 5xx other than while something was down (503)", sum(n for s, n in self.answers.items() if s >= 500 and s != 503), "", 0),
+            Figure("  flask check: exit code", check.returncode, "", 0, hard=True),
+        ]
