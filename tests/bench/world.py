@@ -78,6 +78,7 @@ def checkouts(count: int) -> None:
 
     from eventapp import tenancy
     from eventapp.blueprints.public.payment import addresses
+    from eventapp.domain import paying
     from eventapp.models import Directory, Event
 
     with current_app.test_request_context(f"/{ORGANISATION}/", base_url=current_app.config["SETTINGS"].platform_url):
