@@ -4,16 +4,19 @@ A job is three lines: fetch, look, call the domain. It runs inside its organisat
 and is known by its function's name; those that begin with `gateway_`, `bulk_` or `import_` have threads of their own.
 """
 import logging
+from datetime import datetime
 
 from eventapp import audit
 from eventapp.domain import (
     accounts,
     bulk,
     calling,
+    connecting_gateways,
     deciding,
     exporting,
     housekeeping,
     importing,
+    money_letters,
     noticing,
     paying,
     resending,
@@ -24,6 +27,7 @@ from eventapp.extensions import db
 from eventapp.models import (
     BulkOperation,
     EmailMessage,
+    GatewayAccount,
     Order,
     Payment,
     PaymentAttempt,
@@ -42,7 +46,7 @@ log = logging.getLogger("eventapp.tasks")
 
 def timetable(settings) -> dict[str, int]:
     """Seconds from one time to the next. These run outside of any organisation."""
-    return {"expire_overdue": 60, "reconcile_payments": settings.reconcile_seconds, "purge": 600, "sweep_uploads": 3600}
+    return {"expire_overdue": 60, "reconcile_payments": settings.reconcile_seconds, "purge": 600, "check_gateway_accounts": 6 * 3600, "sweep_uploads": 3600}
 
 
 def in_each_organization(what) -> None:
@@ -76,9 +80,16 @@ def reconcile_payments():
 
 
 @job
+def check_gateway_accounts():
+    """A key that was revoked is noticed before a buyer notices it."""
+    in_each_organization(connecting_gateways.check_all)
+
+
+@job
 def purge():
     housekeeping.purge()
     in_each_organization(housekeeping.forget_operations)
+    in_each_organization(connecting_gateways.forget_previous)
 
 
 @job
@@ -129,6 +140,11 @@ def gateway_cancel(payment_attempt_id):
 @job
 def gateway_refresh(payment_id):
     calling.refresh(db.session.get(Payment, payment_id))
+
+
+@job
+def gateway_check(gateway_account_id, until):
+    connecting_gateways.check(db.session.get(GatewayAccount, gateway_account_id), datetime.fromisoformat(until))
 
 
 @job
@@ -202,12 +218,27 @@ def mail_again(email_message_id):
 
 @job
 def mail_payment_refunded(refund_id):
-    ticketing.mail_refunded(db.session.get(Refund, refund_id))
+    money_letters.mail_refunded(db.session.get(Refund, refund_id))
 
 
 @job
 def mail_late_payment_refunded(refund_id):
-    ticketing.mail_refunded(db.session.get(Refund, refund_id), "late_payment_refunded")
+    money_letters.mail_refunded(db.session.get(Refund, refund_id), "late_payment_refunded")
+
+
+@job
+def mail_refund_requested(refund_id):
+    money_letters.mail_requested(db.session.get(Refund, refund_id))
+
+
+@job
+def mail_refund_needs_account(refund_id, about):
+    money_letters.mail_needs_account(db.session.get(Refund, refund_id), about)
+
+
+@job
+def mail_event_cancelled(order_id, reason):
+    money_letters.mail_event_cancelled(db.session.get(Order, order_id), reason)
 
 
 # -- many at once ----------------------------------------------------------------------------------
@@ -264,6 +295,11 @@ def mail_reset_password(user_id, base, locale):
 @job
 def mail_password_changed(user_id, base):
     accounts.mail_password_changed(db.session.get(User, user_id), base)
+
+
+@job
+def mail_gateway_account_unhealthy(gateway_account_id, user_id):
+    connecting_gateways.mail_unhealthy(db.session.get(GatewayAccount, gateway_account_id), user_id)
 
 
 @job

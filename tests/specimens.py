@@ -62,7 +62,7 @@ def values(kind, locale="ko", **changes):
     link = "https://events.example/auth/verify/3f0f7b8e0c2d4b6a8f1e2d3c4b5a6978"
     everything = {
         "organization": organization(locale), "event": event(locale), "order": order(locale),
-        "deposit": deposit(locale), "participant": participant(locale), "amount": 120_000, "back": 30_000,
+        "deposit": deposit(locale), "participant": participant(locale), "amount": 120_000, "back": 30_000, "wrong": False, "account": {"ko": "우리은행 ••••6789", "en": "Woori Bank ••••6789"}[locale],
         "reason": {"ko": "이번에는 정원이 찼습니다.\n다음 기회에 뵙겠습니다.", "en": "We had to choose this year.\nPlease come next time."}[locale],
         "subject": {"ko": "셔틀버스 안내", "en": "About the shuttle bus"}[locale],
         "paragraphs": [[[(TEXTS[locale]["people"][0], False)]], [[("10:00", False)], [("https://events.example/x", True)]]],

@@ -12,6 +12,7 @@ from sqlalchemy import and_, false, or_, select, tuple_
 
 from eventapp import money
 from eventapp.domain.bulk_actions import ACTIONS
+from eventapp.domain.connecting_gateways import GATEWAYS
 from eventapp.domain.listing import METHOD_WORDS, STATUSES
 from eventapp.extensions import db
 from eventapp.languages import _, _l, current_locale, localized
@@ -23,11 +24,13 @@ from eventapp.models import (
     Checkpoint,
     DoorDevice,
     Event,
+    GatewayAccount,
     ImportFile,
     Order,
     Payment,
     Registration,
     User,
+    WebhookEvent,
 )
 
 SENTENCES = {
@@ -55,12 +58,22 @@ SENTENCES = {
     "payment.reversed": _l("Deposit taken back by the bank"),
     "payment.taken_back": _l("Receipt of the payment taken back"),
     "payment.refund_requested": _l("Refund requested"),
+    "payment.refund_account_given": _l("Account for the refund given"),
+    "payment.refund_account_asked": _l("Account for the refund asked for again"),
     "payment.refunded": _l("Refunded"),
     "payment.refund_came_back": _l("A refund came back"),
     "payment.disputed": _l("Contested at the card company"),
     "payment.amount_differs": _l("The amount in the address was altered"),
     "payment.needs_a_person": _l("The payment needs a decision"),
     "gateway_account.unhealthy": _l("The gateway refused the account"),
+    "gateway_account.added": _l("Gateway account added"),
+    "gateway_account.keys_changed": _l("Keys of a gateway account changed"),
+    "gateway_account.changed": _l("Gateway account renamed, or used otherwise"),
+    "gateway_account.switched_on": _l("Gateway account switched on"),
+    "gateway_account.switched_off": _l("Gateway account switched off"),
+    "gateway_account.went_live": _l("Went live with a gateway account"),
+    "event.payment_account_chosen": _l("Gateway account of the event chosen"),
+    "webhook.replayed": _l("Gateway’s notice looked at again"),
     "email.sent_again": _l("Email sent again"),
     "check_in.undone": _l("Check-in taken back"),
     "check_in.settled": _l("Doubtful entry looked at"),
@@ -81,13 +94,13 @@ SENTENCES = {
 GROUPS = {
     "registration": _l("Registrations"), "order": _l("Orders"), "payment": _l("Payments"), "email": _l("Emails"), "check_in": _l("Check-in"),
     "checkpoint": _l("Checkpoints"), "device": _l("Door devices"), "operation": _l("Operations"), "import": _l("Imports"), "registrations": _l("Exports"),
-    "audit_log": _l("Audit log"), "gateway_account": _l("Gateway accounts"),
+    "audit_log": _l("Audit log"), "gateway_account": _l("Gateway accounts"), "webhook": _l("Gateways’ notices"), "event": _l("Events"),
 }
 """The first words of the actions, in the order in which they are offered."""
 KINDS = {
     "registration": _l("Registration"), "order": _l("Order"), "payment": _l("Payment"), "checkin": _l("Check-in"), "event": _l("Event"),
     "checkpoint": _l("Checkpoint"), "doordevice": _l("Door device"), "bulkoperation": _l("Operation"), "importfile": _l("Table for import"),
-    "gatewayaccount": _l("Gateway account"), "organization": _l("Organisation"),
+    "gatewayaccount": _l("Gateway account"), "webhookevent": _l("Gateway’s notice"), "organization": _l("Organisation"),
 }
 """What a line can be about: `object_kind`."""
 ACTORS = {"user": _l("Staff"), "buyer": _l("Participant"), "device": _l("Door device"), "gateway": _l("Payment gateway"), "system": _l("System")}
@@ -289,13 +302,24 @@ def _imports(ids, session):
     return [(id_, Subject(f"{name} · {localized(title)}", event=slug)) for id_, name, title, slug in rows]
 
 
+def _accounts(ids, session):
+    rows = session.execute(select(GatewayAccount.id, GatewayAccount.provider, GatewayAccount.name).where(GatewayAccount.id.in_(ids)))
+    return [(id_, Subject(" · ".join(filter(None, (str(GATEWAYS.get(provider, provider)), name))))) for id_, provider, name in rows]
+
+
+def _notices(ids, session):
+    rows = session.execute(select(WebhookEvent.id, WebhookEvent.delivery_id).where(WebhookEvent.id.in_(ids)))
+    return [(id_, Subject(delivery)) for id_, delivery in rows]
+
+
 def _operations(ids, session):
     return [(id_, Subject(_("Operation %(number)s", number=id_), operation=id_))
             for id_ in session.scalars(select(BulkOperation.id).where(BulkOperation.id.in_(ids)))]
 
 
 SUBJECTS = {"registration": _registrations, "order": _orders, "payment": _payments, "checkin": _check_ins, "event": _events,
-            "checkpoint": _points, "doordevice": _devices, "bulkoperation": _operations, "importfile": _imports}
+            "checkpoint": _points, "doordevice": _devices, "bulkoperation": _operations, "importfile": _imports,
+            "gatewayaccount": _accounts, "webhookevent": _notices}
 
 
 def _actors(entries, session):
@@ -326,6 +350,8 @@ LABELS = {
     "kind": _l("Kind"), "expected": _l("Expected"), "found": _l("Found"), "payment": _l("Payment"), "consents": _l("Consents"),
     "action": _l("Action"), "ok": _l("Done"), "failed": _l("Refused"), "left": _l("Not begun"), "free": _l("Free of charge"),
     "format": _l("Format"), "filter": _l("Filter"), "rows": _l("Rows"), "columns": _l("Columns"), "subject": _l("Subject"),
+    "key": _l("Secret key"), "client_key": _l("Public key"), "webhook_secret": _l("Signing secret"), "mode": _l("Mode"), "provider": _l("Gateway"),
+    "account": _l("Gateway account"), "for_all_events": _l("For all events"),
 }
 WORDS = {"status": STATUSES, "method": METHOD_WORDS, "action": {name: action.label for name, action in ACTIONS.items()}}
 MONEY = ("amount", "total", "balance", "difference")

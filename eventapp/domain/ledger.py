@@ -11,6 +11,7 @@ from eventapp.models.base import among
 
 MONEY = ("gateway", "bank")
 SIDES = {"charged": ("receivable", "sales"), "released": ("sales", "receivable")}
+KEPT = {"kept": ("receivable", "sales"), "forgiven": ("sales", "receivable")}
 
 
 def charge(order: Order) -> None:
@@ -66,8 +67,19 @@ def reverse(payment: Payment, key: str) -> None:
     _move(payment, "reversed", key, payment.amount, debit="receivable", credit=_till(payment))
 
 
-def refund(payment: Payment, key: str, amount: int) -> None:
-    _move(payment, "refunded", key, amount, debit="receivable", credit=_till(payment))
+def refund(payment: Payment, key: str, amount: int, *, by_hand: bool = False) -> None:
+    """It went back: through the gateway, or `by_hand` from the organisation's bank account."""
+    _move(payment, "refunded", key, amount, debit="receivable", credit="bank" if by_hand else _till(payment))
+
+
+def keep(order: Order, amount: int) -> None:
+    """Of what was cancelled the organisation keeps a part, by its rules."""
+    _write(order, "kept", f"kept {_count(order, 'kept')}", amount)
+
+
+def forgive(order: Order, amount: int) -> None:
+    """It asks for less than it had sold for: somebody is given something back, and stays."""
+    _write(order, "forgiven", f"forgiven {_count(order, 'forgiven')}", amount)
 
 
 def take_in_again(payment: Payment, key: str, amount: int) -> None:
@@ -111,10 +123,20 @@ def received(payment: Payment) -> int:
     return _sum(LedgerEntry.payment_id == payment.id, LedgerEntry.kind == "paid", LedgerEntry.kind == "reversed")
 
 
+def held(payment: Payment) -> int:
+    """What we still hold of it, whichever way the rest went."""
+    return _sum(LedgerEntry.payment_id == payment.id, LedgerEntry.debit.in_(MONEY), LedgerEntry.credit.in_(MONEY))
+
+
+def kept(order: Order) -> int:
+    """What the organisation keeps of what was cancelled; negative where it has given more back than that."""
+    return _sum(LedgerEntry.order_id == order.id, LedgerEntry.kind == "kept", LedgerEntry.kind == "forgiven")
+
+
 def refunds(payment: Payment) -> set[str]:
     """The gateway's keys of the refunds that are in the books."""
     return set(db.session.scalars(select(LedgerEntry.transaction_key).where(
-        LedgerEntry.payment_id == payment.id, LedgerEntry.kind == "refunded")))
+        LedgerEntry.payment_id == payment.id, LedgerEntry.kind == "refunded", LedgerEntry.credit == _till(payment))))
 
 
 def arrivals(payment: Payment) -> int:
@@ -140,7 +162,7 @@ def _till(payment: Payment) -> str:
 
 def _write(order: Order, kind: str, key: str, amount: int) -> None:
     if amount > 0:
-        debit, credit = SIDES[kind]
+        debit, credit = (SIDES | KEPT)[kind]
         _add(LedgerEntry(order_id=order.id, kind=kind, transaction_key=key, debit=debit, credit=credit, amount=amount,
                          currency=order.currency))
 

@@ -188,7 +188,7 @@ def calendar_file(papers: Papers) -> bytes:
 
 def mail_received(order: Order) -> None:
     papers = Papers(order)
-    _to_buyer(papers, "order_received")
+    to_buyer(papers, "order_received")
 
 
 def mail_payment_due(order: Order) -> None:
@@ -198,7 +198,7 @@ def mail_payment_due(order: Order) -> None:
     with force_locale(order.locale):
         deposit = papers.deposit()
     if deposit:
-        _to_buyer(papers, "payment_due", deposit=deposit, about=_account(papers, deposit), owed=owed)
+        to_buyer(papers, "payment_due", deposit=deposit, about=_account(papers, deposit), owed=owed)
 
 
 def mail_payment_reminder(order: Order) -> None:
@@ -208,7 +208,7 @@ def mail_payment_reminder(order: Order) -> None:
         return
     with force_locale(order.locale):
         deposit = papers.deposit()
-    _to_buyer(papers, "payment_reminder", deposit=deposit, about=str(papers.payment.id) if papers.confirmed else "", owed=owed)
+    to_buyer(papers, "payment_reminder", deposit=deposit, about=str(papers.payment.id) if papers.confirmed else "", owed=owed)
 
 
 def _account(papers: Papers, deposit: Deposit) -> str:
@@ -224,7 +224,7 @@ def mail_confirmed(order: Order) -> None:
         return
     with force_locale(order.locale):
         files, pictures = _ticket_files(papers, confirmed)
-    _to_buyer(papers, "order_confirmed", registrations=confirmed, about=_versions(confirmed), attachments=files, inline=pictures)
+    to_buyer(papers, "order_confirmed", registrations=confirmed, about=_versions(confirmed), attachments=files, inline=pictures)
     later("mail_ticket", [one for one in confirmed if one.email and one.email != order.email], key=_versions(confirmed))
 
 
@@ -241,14 +241,14 @@ def mail_ticket(registration: Registration) -> None:
 
 def mail_expired(order: Order, until: str) -> None:
     """`until`: which of its holds it was; places that are taken again may be given up again."""
-    _to_buyer(Papers(order), "order_expired", about=until)
+    to_buyer(Papers(order), "order_expired", about=until)
 
 
 def mail_cancelled(order: Order) -> None:
     papers = Papers(order)
     gone = [one for one in papers.registrations if one.status == Status.CANCELLED]
     if gone:
-        _to_buyer(papers, "order_cancelled", registrations=gone, about=str(len(gone)))
+        to_buyer(papers, "order_cancelled", registrations=gone, about=str(len(gone)))
 
 
 def mail_approved(order: Order, operation: int) -> None:
@@ -256,14 +256,14 @@ def mail_approved(order: Order, operation: int) -> None:
     papers, owed = Papers(order), ledger.owed(order)
     offered = [one for one in papers.registrations if one.status == Status.PENDING_PAYMENT]
     if offered and owed > 0 and order.hold_until and order.hold_until > clock.now():
-        _to_buyer(papers, "order_approved", registrations=offered, about=str(operation), owed=owed)
+        to_buyer(papers, "order_approved", registrations=offered, about=str(operation), owed=owed)
 
 
 def mail_rejected(order: Order, operation: int) -> None:
     papers = Papers(order)
     gone = [one for one in papers.registrations if one.status == Status.REJECTED]
     if gone:
-        _to_buyer(papers, "order_rejected", registrations=gone, about=str(operation), reason=gone[-1].status_reason)
+        to_buyer(papers, "order_rejected", registrations=gone, about=str(operation), reason=gone[-1].status_reason)
 
 
 def mail_message(registration: Registration, operation: BulkOperation) -> None:
@@ -294,13 +294,7 @@ def mail_changed(registration: Registration, about: str) -> None:
     with force_locale(papers.order.locale):
         deposit = papers.deposit() if owed > 0 else None
         changed = next(papers.participant(one) for one in papers.registrations if one.id == registration.id)
-    _to_buyer(papers, "order_changed", about=f"{registration.id}:{about}", participant=changed, owed=max(0, owed), back=max(0, -owed), deposit=deposit)
-
-
-def mail_refunded(refund, kind: str = "payment_refunded") -> None:
-    """`kind`: payment_refunded, or late_payment_refunded for money that came when the places were gone."""
-    payment = db.session.get(Payment, refund.payment_id)
-    _to_buyer(Papers(db.session.get(Order, payment.order_id)), kind, about=str(refund.id), amount=refund.amount)
+    to_buyer(papers, "order_changed", about=f"{registration.id}:{about}", participant=changed, owed=max(0, owed), back=max(0, -owed), deposit=deposit)
 
 
 def _versions(registrations) -> str:
@@ -315,7 +309,7 @@ def _ticket_files(papers: Papers, registrations):
     return files, [mail.Attachment(one.number, PNG, qr.png(code(papers.event, one))) for one in registrations]
 
 
-def _to_buyer(papers: Papers, kind: str, *, registrations=None, about: str = "", owed: int | None = None, attachments=(), inline=(),
+def to_buyer(papers: Papers, kind: str, *, registrations=None, about: str = "", owed: int | None = None, attachments=(), inline=(),
               **more) -> None:
     order = papers.order
     with force_locale(order.locale):

@@ -21,7 +21,10 @@ KINDS = {
     "order_expired": ("organization", "event", "order"),
     "order_cancelled": ("organization", "event", "order"),
     "order_changed": ("organization", "event", "order", "participant", "back", "deposit"),  # order.amount: what is owed now
-    "payment_refunded": ("organization", "event", "order", "amount"),  # amount: what goes back, in order.currency
+    "event_cancelled": ("organization", "event", "order", "reason", "amount"),  # amount: what was paid and comes back
+    "refund_needs_account": ("organization", "event", "order", "amount", "link", "wrong"),  # wrong: the one that was given was
+    "refund_requested": ("organization", "event", "order", "amount", "account"),  # account: as it may be shown, or empty
+    "payment_refunded": ("organization", "event", "order", "amount", "account"),  # amount: what goes back, in order.currency
     "late_payment_refunded": ("organization", "event", "order", "amount"),
     "message": ("organization", "event", "subject", "paragraphs"),  # of `messaging.pieces`
     "verify_email": ("organization", "name", "link", "hours"),

@@ -199,7 +199,8 @@ LETTERS = {
     "payment_due": _l("Where to transfer the money"), "payment_reminder": _l("Payment reminder"),
     "order_confirmed": _l("Confirmation with tickets"), "ticket": _l("Ticket"), "order_expired": _l("Expired without payment"),
     "order_cancelled": _l("Cancellation"), "order_changed": _l("Change of programs"), "payment_refunded": _l("Refund"),
-    "late_payment_refunded": _l("Refund of a late payment"), "message": _l("Message")}
+    "late_payment_refunded": _l("Refund of a late payment"), "refund_needs_account": _l("Asking for an account for the refund"),
+    "refund_requested": _l("Refund being prepared"), "event_cancelled": _l("Event cancelled"), "message": _l("Message")}
 
 
 def letters(registration: Registration, most: int) -> list[EmailMessage]:
