@@ -6,7 +6,7 @@ from dataclasses import replace
 from werkzeug.serving import WSGIRequestHandler, make_server
 
 from eventapp import config, outbox
-from eventapp.domain import paying
+from eventapp.domain import connecting_gateways
 from eventapp.extensions import db
 from eventapp.models.outbox import QUEUES
 from tests.gateway import running
@@ -61,7 +61,7 @@ def connect(app, gateway, port: int) -> None:
         for number, tenant in enumerate((world.seoul, world.busan), start=1):
             tenant.enter()
             keys = {"client_key": f"test_ck_demo000000000{number}", "secret_key": f"test_sk_demo000000000{number}"}
-            account = paying.connect_account("toss", mode="test", **keys)
+            account = connecting_gateways.connect_account("toss", mode="test", **keys)
             token = account.webhook_token
             db.session.commit()
             gateway.control("accounts", client_key=keys["client_key"], secret_keys=[keys["secret_key"]])

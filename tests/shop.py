@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import inspect, select
 
 from eventapp import clock, faults, tenancy
-from eventapp.domain import ledger, paying
+from eventapp.domain import connecting_gateways, ledger, paying
 from eventapp.domain.ordering import Participant
 from eventapp.extensions import db
 from eventapp.models import LedgerEntry, Order, Payment, PaymentAttempt, Refund, Registration, WebhookEvent
@@ -27,7 +27,7 @@ class Shop:
     def __init__(self, app, world, gateway: Gateway, work):
         self.app, self.world, self.gateway, self.work = app, world, gateway, work
         world.seoul.enter()
-        self.account = paying.connect_account("toss", mode="test", client_key=KEYS[0], secret_key=KEYS[1])
+        self.account = connecting_gateways.connect_account("toss", mode="test", client_key=KEYS[0], secret_key=KEYS[1])
         db.session.commit()
 
     def enter(self):

@@ -7,7 +7,7 @@ import pytest
 
 from eventapp import audit, mail
 from eventapp.blueprints.public import payment as payment_page
-from eventapp.domain import attempts, paying, registering, ticketing
+from eventapp.domain import attempts, connecting_gateways, paying, registering, ticketing
 from eventapp.domain.ordering import Participant
 from eventapp.extensions import db
 from eventapp.web.urls import sign
@@ -127,7 +127,7 @@ def test_pages_about_an_account_that_are_refused_speak_one_language(client, part
 def orders(app, world):
     """An order in each state: state → Order."""
     world.seoul.enter()
-    paying.connect_account("toss", mode="test", client_key="test_ck_demo0000000001", secret_key="test_sk_demo0000000001")
+    connecting_gateways.connect_account("toss", mode="test", client_key="test_ck_demo0000000001", secret_key="test_sk_demo0000000001")
     event = world.seoul.event()
 
     def place(method="card", chosen="main-conference", people=1):

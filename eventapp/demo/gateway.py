@@ -8,7 +8,7 @@ from sqlalchemy import select
 from eventapp import tenancy
 from eventapp.config import Settings
 from eventapp.demo import organizations
-from eventapp.domain import paying
+from eventapp.domain import connecting_gateways
 from eventapp.extensions import db
 from eventapp.models import Directory, GatewayAccount
 
@@ -23,7 +23,7 @@ def connect(settings: Settings) -> list[str]:
     mode = "live" if settings.toss_secret_key.startswith("live_") else "test"
     for each in organizations.ALL:
         with tenancy.inside(db.session.scalar(select(Directory.org_id).where(Directory.slug == each["slug"]))):
-            account = paying.connect_account("toss", mode=mode, client_key=settings.toss_client_key,
+            account = connecting_gateways.connect_account("toss", mode=mode, client_key=settings.toss_client_key,
                                              secret_key=settings.toss_secret_key)
             said.append(f"Webhook of {each['slug']} at Toss: {settings.platform_url}{path(account)}")
     return said

@@ -236,24 +236,24 @@ def claim_orders(token: AccountToken) -> User:
 def mail_verify_email(user: User | None, base: str, next_url: str) -> None:
     if user and not user.email_verified_at and not user.disabled_at:
         link = _link(user, "verify", "/auth/verify", base, next_url)
-        _send("verify_email", user, base, link=link, hours=GOOD_FOR["verify"] // timedelta(hours=1))
+        send("verify_email", user, base, link=link, hours=GOOD_FOR["verify"] // timedelta(hours=1))
 
 
 def mail_already_registered(user: User | None, base: str, locale: str) -> None:
     if user and not user.disabled_at:
-        _send("email_already_registered", user, base, locale, login_url=f"{base}/auth/login",
+        send("email_already_registered", user, base, locale, login_url=f"{base}/auth/login",
               reset_url=f"{base}/auth/reset")
 
 
 def mail_reset_password(user: User | None, base: str, locale: str) -> None:
     if user and not user.disabled_at:
         link = _link(user, "reset", "/auth/reset", base)
-        _send("reset_password", user, base, locale, link=link, minutes=GOOD_FOR["reset"] // timedelta(minutes=1))
+        send("reset_password", user, base, locale, link=link, minutes=GOOD_FOR["reset"] // timedelta(minutes=1))
 
 
 def mail_password_changed(user: User | None, base: str) -> None:
     if user:
-        _send("password_changed", user, base, reset_url=f"{base}/auth/reset")
+        send("password_changed", user, base, reset_url=f"{base}/auth/reset")
 
 
 def mail_claim_orders(user: User | None, base: str) -> None:
@@ -264,10 +264,11 @@ def mail_claim_orders(user: User | None, base: str) -> None:
                 for _org in each_organization())
     if count:
         link = _link(user, "claim", "/auth/verify", base)
-        _send("claim_orders", user, base, link=link, count=count, hours=GOOD_FOR["claim"] // timedelta(hours=1))
+        send("claim_orders", user, base, link=link, count=count, hours=GOOD_FOR["claim"] // timedelta(hours=1))
 
 
-def _send(kind: str, user: User, base: str, locale: str = "", **values) -> None:
+def send(kind: str, user: User, base: str, locale: str = "", **values) -> None:
+    """A letter of the platform's to somebody who has an account."""
     settings = config.active()
     sender = settings.from_email
     letter = mail.render(kind, user.locale or locale or "ko", name=user.name, organization=Organization(PLATFORM, base),

@@ -6,6 +6,8 @@ repeated with the same key when it knows of nothing.
 import logging
 from datetime import datetime, timedelta
 
+from sqlalchemy import select
+
 from eventapp import audit, clock, config, crypto, faults
 from eventapp.domain import attempts
 from eventapp.domain.applying import MONEY, OLDER, WAITING, apply_snapshot
@@ -13,7 +15,7 @@ from eventapp.domain.attempts import OPEN, lock
 from eventapp.domain.refunding import needs_a_person
 from eventapp.extensions import db
 from eventapp.languages import localized
-from eventapp.models import Event, GatewayAccount, Order, Payment, PaymentAttempt, Refund
+from eventapp.models import Event, GatewayAccount, Membership, Order, Payment, PaymentAttempt, Refund
 from eventapp.money import Money
 from eventapp.outbox import NotYet, later
 from eventapp.payments import PROVIDERS
@@ -180,7 +182,7 @@ def _opened(payment: Payment, attempt: PaymentAttempt, opened: Opened) -> None:
     if attempt.state not in OPEN:
         return
     attempt.state, attempt.finished_at, attempt.code = "succeeded", clock.now(), ""
-    _account_is_right(payment)
+    account_is_right(account_of(payment))
     if payment.status == CREATED:
         payment.status, payment.checkout_url = PENDING, opened.url
         payment.gateway_key = opened.gateway_key or payment.gateway_key
@@ -205,7 +207,7 @@ def _look_again(payment: Payment, attempt: PaymentAttempt, found: GatewayPayment
 def _give_up(payment: Payment, attempt: PaymentAttempt, error: GatewayError) -> None:
     """Nothing has been taken before the buyer goes there, so the buyer may choose another way at once."""
     if isinstance(error, GatewayMisconfigured):
-        _account_is_wrong(payment, error)
+        account_is_wrong(account_of(payment), error.code)
     _refused(payment, attempt, error.code)
 
 
@@ -245,7 +247,7 @@ def _settle(payment: Payment, attempt: PaymentAttempt, snapshot: GatewayPayment)
         return
     well = snapshot.captured or snapshot.status == AWAITING_DEPOSIT or attempt.operation == "cancel"
     attempt.state, attempt.finished_at, attempt.code = "succeeded" if well else "refused", clock.now(), ""
-    _account_is_right(payment)
+    account_is_right(account_of(payment))
     db.session.flush()
     apply_snapshot(payment, snapshot)
     _look_at_refund(payment, attempt)
@@ -288,7 +290,7 @@ def _wait(payment: Payment, attempt: PaymentAttempt, error: GatewayError) -> Non
         return
     attempt.state, attempt.code, attempt.tries = "unknown", error.code, attempt.tries + 1
     if isinstance(error, GatewayMisconfigured):
-        _account_is_wrong(payment, error)
+        account_is_wrong(account_of(payment), error.code)
     if clock.now() - attempt.created_at > AT_MOST:
         needs_a_person(payment, "unresolved", attempt.operation, error.code)
         return
@@ -297,17 +299,25 @@ def _wait(payment: Payment, attempt: PaymentAttempt, error: GatewayError) -> Non
     raise NotYet(seconds * config.active().backoff_scale)
 
 
-def _account_is_wrong(payment: Payment, error: GatewayError) -> None:
-    account = db.session.get(GatewayAccount, payment.account_id)
-    if account.unhealthy != error.code:
-        account.unhealthy = error.code
-        audit.record("gateway_account.unhealthy", account, by=audit.GATEWAY, after={"code": error.code})
-        log.error("a gateway account can't be used", extra={"account_id": account.id, "code": error.code})
+def account_of(payment: Payment) -> GatewayAccount:
+    return db.session.get(GatewayAccount, payment.account_id)
 
 
-def _account_is_right(payment: Payment) -> None:
+def account_is_wrong(account: GatewayAccount, code: str, *, tell: bool = True) -> None:
+    """The gateway does not take its keys: nobody is sent there any more, and the owners hear of it, once a day at most."""
+    if account.unhealthy == code:
+        return
+    account.unhealthy = code
+    audit.record("gateway_account.unhealthy", account, by=audit.GATEWAY, after={"code": code})
+    log.error("a gateway account can't be used", extra={"account_id": account.id, "code": code})
+    if tell and account.enabled:
+        for owner in db.session.scalars(select(Membership.user_id).where(Membership.org_id == account.org_id, Membership.role == "ORG_OWNER")):
+            later("mail_gateway_account_unhealthy", account, key=f"{owner} {clock.now():%Y%m%d}", user_id=owner)
+
+
+def account_is_right(account: GatewayAccount) -> None:
     """It answered: buyers may pay through it again, without anybody typing the same keys once more."""
-    db.session.get(GatewayAccount, payment.account_id).unhealthy = ""
+    account.unhealthy = ""
 
 
 # -- looking, without a question of ours ---------------------------------------------------------------------
@@ -321,11 +331,11 @@ def refresh(payment: Payment) -> Payment:
         try:
             found = _fetch(payment, _ref(payment))
         except GatewayMisconfigured as error:
-            _account_is_wrong(payment, error)
+            account_is_wrong(account_of(payment), error.code)
             checkpoint()  # known, even though this job has failed
             raise
         order = lock(payment)
-        _account_is_right(payment)
+        account_is_right(account_of(payment))
         if found is None or apply_snapshot(payment, found) != OLDER:
             break
     else:
@@ -347,11 +357,11 @@ def look_at_hold(order: Order) -> None:
         later("expire_hold", order, key=f"asked {clock.now().isoformat()}")
 
 
-def known_elsewhere(account: GatewayAccount, ref: GatewayRef) -> bool:
-    """Whether the gateway knows a payment of this account that we have no row of."""
+def known_elsewhere(account: GatewayAccount, ref: GatewayRef) -> bool | None:
+    """Whether the gateway knows a payment of this account that we have no row of; None when it does not take the account's keys."""
     account_keys = keys(account)
     checkpoint()  # nothing is held while we wait
     try:
         return PROVIDERS[account.provider].fetch(account_keys, ref) is not None
     except GatewayMisconfigured:
-        return False
+        return None

@@ -41,6 +41,11 @@ def requests(feature: str, most: int, minutes: int):
     return _limit(f"{feature} all", most, minutes, address)
 
 
+def notices(feature: str, most: int, minutes: int):
+    """At most so many calls of one address of ours that a machine posts to: each gateway account has its own."""
+    return _limit(feature, most, minutes, lambda: (request.view_args or {}).get("account") or "the only one")
+
+
 def files(feature: str, most: int, minutes: int):
     """At most so many requests with files from one network. A view says `took_files()`."""
     return _limit(f"{feature} files", most, minutes, address, deduct_when=lambda response: g.get("took_files", False))

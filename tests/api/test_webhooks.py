@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import func, select
 
 from eventapp import faults
-from eventapp.domain import paying
+from eventapp.domain import connecting_gateways, paying
 from eventapp.extensions import db
 from eventapp.models import GatewayAccount, OutboxItem, WebhookEvent
 from tests.shop import KEYS
@@ -160,7 +160,7 @@ def test_39_a_notice_at_another_organisations_address_finds_nothing_there(shop):
     order = confirmed_unheard(shop)
     body = changed(shop, order)
     shop.world.busan.enter()
-    other = paying.connect_account("toss", mode="test", client_key="test_ck_demo0000busan", secret_key="test_sk_demo0000busan")
+    other = connecting_gateways.connect_account("toss", mode="test", client_key="test_ck_demo0000busan", secret_key="test_sk_demo0000busan")
     db.session.commit()
     assert post(shop, body, path=f"/api/webhooks/payment/toss/{other.webhook_token}").status_code == 200
     from eventapp.outbox import claim, run
@@ -171,7 +171,7 @@ def test_39_a_notice_at_another_organisations_address_finds_nothing_there(shop):
     run(item)
     assert shop.statuses(order) == ["pending_payment"]
     shop.world.busan.enter()
-    assert list(db.session.scalars(select(WebhookEvent.state))) == ["ignored"]
+    assert list(db.session.scalars(select(WebhookEvent.state))) == ["wrong_account"]
 
 
 def test_what_is_not_about_a_payment_is_kept_and_ignored(shop):
@@ -195,7 +195,7 @@ def test_the_bare_address_serves_an_installation_with_one_account(shop):
     shop.work()
     assert shop.statuses(order) == ["confirmed"]
     shop.world.busan.enter()
-    paying.connect_account("toss", mode="test", client_key="test_ck_demo0000busan", secret_key="test_sk_demo0000busan")
+    connecting_gateways.connect_account("toss", mode="test", client_key="test_ck_demo0000busan", secret_key="test_sk_demo0000busan")
     db.session.commit()
     assert post(shop, {"eventType": "X"}, path="/api/webhooks/payment").status_code == 404
 

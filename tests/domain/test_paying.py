@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import select, update
 
 from eventapp import audit, clock, crypto, faults, outbox, tenancy
-from eventapp.domain import Refused, applying, calling, ledger, paying, registering
+from eventapp.domain import Refused, applying, calling, connecting_gateways, ledger, paying, refunding, registering, withdrawing
 from eventapp.extensions import db
 from eventapp.models import AuditLog, GatewayAccount, Order, OutboxItem, Payment, PaymentAttempt, Quota
 from eventapp.payments import PROVIDERS, manual
@@ -199,7 +199,7 @@ def test_40_a_revoked_key_leaves_the_payment_open_and_the_account_unhealthy(shop
     payment = shop.payment(order)
     account = db.session.get(GatewayAccount, payment.account_id)
     assert (payment.status, paying.state(payment), account.unhealthy) == ("created", "checking", "UNAUTHORIZED_KEY")
-    paying.connect_account("toss", mode="test", client_key=KEYS[0], secret_key="test_sk_another00001")
+    connecting_gateways.connect_account("toss", mode="test", client_key=KEYS[0], secret_key="test_sk_another00001")
     db.session.commit()
     shop.later(seconds=10)
     shop.work()
@@ -219,7 +219,7 @@ def test_40_an_account_that_answers_again_is_used_again(shop):
 
 
 def test_40_the_previous_key_still_serves_while_it_is_changed(shop):
-    paying.connect_account("toss", mode="test", client_key=KEYS[0], secret_key="test_sk_notyetvalid1")
+    connecting_gateways.connect_account("toss", mode="test", client_key=KEYS[0], secret_key="test_sk_notyetvalid1")
     db.session.commit()
     assert shop.statuses(shop.pay()) == ["confirmed"]
 
@@ -598,7 +598,7 @@ def test_23_who_is_confirmed_anew_gets_the_new_tickets(shop, mailbox):
 
 
 @pytest.mark.parametrize("method", ["card", "virtual_account"])
-def test_who_may_cancel_goes_by_how_it_was_paid_not_by_what_was_chosen_last(shop, method):
+def test_whether_an_account_is_asked_for_goes_by_how_it_was_paid_not_by_what_was_chosen_last(shop, method):
     order = shop.pay() if method == "card" else shop.deposit_account()
     if method == "virtual_account":
         shop.gateway.control("deposit", order_id=shop.payment(order).gateway_order_id)
@@ -610,8 +610,7 @@ def test_who_may_cancel_goes_by_how_it_was_paid_not_by_what_was_chosen_last(shop
     event.cancellable_until = event.starts_at
     db.session.commit()
     order = shop.fresh(order)
-    sentence = registering.may_cancel(shop.world.seoul.event(), order, registering.of_order(order))
-    assert bool(sentence) == (method == "virtual_account")
+    assert refunding.quote(order).needs_account == (method == "virtual_account")
 
 
 def test_what_is_asked_about_already_is_not_asked_again_each_minute(shop, settings):
@@ -729,7 +728,7 @@ def test_late_money_goes_back_by_itself_and_the_buyer_is_told(shop, mailbox):
 
 def test_a_buyer_who_cancels_gets_the_card_money_back(shop):
     order = shop.pay()
-    registering.cancel_by_buyer(order, by=audit.Actor("buyer", order.id))
+    withdrawing.cancel(order, by=audit.Actor("buyer", order.id))
     db.session.commit()
     shop.work()
     assert (shop.statuses(order), shop.payment(order).status) == (["cancelled"], "refunded")
@@ -742,7 +741,7 @@ def test_a_buyer_who_cancels_gets_the_card_money_back(shop):
 def test_30_a_refund_without_answer_is_made_once(shop, fault):
     order = shop.pay()
     shop.gateway.fault("cancel", fault)
-    registering.cancel_by_buyer(order, by=audit.Actor("buyer", order.id))
+    withdrawing.cancel(order, by=audit.Actor("buyer", order.id))
     db.session.commit()
     shop.work()
     payment = shop.payment(order)
@@ -754,7 +753,7 @@ def test_30_a_refund_without_answer_is_made_once(shop, fault):
 def test_33_a_refund_that_the_gateway_refuses_waits_for_a_person(shop):
     order = shop.pay()
     shop.gateway.fault("cancel", "code:REFUND_REJECTED")
-    registering.cancel_by_buyer(order, by=audit.Actor("buyer", order.id))
+    withdrawing.cancel(order, by=audit.Actor("buyer", order.id))
     db.session.commit()
     shop.work()
     payment = shop.payment(order)
@@ -764,7 +763,7 @@ def test_33_a_refund_that_the_gateway_refuses_waits_for_a_person(shop):
 
 def test_29_a_refund_overtaken_by_one_in_the_dashboard_is_adopted_and_not_made_twice(shop):
     order = shop.pay()
-    registering.cancel_by_buyer(order, by=audit.Actor("buyer", order.id))
+    withdrawing.cancel(order, by=audit.Actor("buyer", order.id))
     db.session.commit()
     shop.gateway.control("cancel", order_id=shop.payment(order).gateway_order_id)
     shop.work()

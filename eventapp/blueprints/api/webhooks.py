@@ -9,6 +9,7 @@ from eventapp.models import GatewayAccount, PaymentRoute, WebhookEvent
 from eventapp.payments.provider import BadSignature, BadWebhook
 from eventapp.permissions import MACHINE, requires
 from eventapp.unit_of_work import keep
+from eventapp.web import limits
 
 bp = Blueprint("webhooks", __name__)
 LARGEST = 256 * 1024
@@ -17,6 +18,7 @@ LARGEST = 256 * 1024
 @bp.post("/api/webhooks/payment/<provider>/<account>")
 @csrf.exempt
 @requires(MACHINE)
+@limits.notices("webhooks", 3000, minutes=1)
 def payment(provider, account):
     route = db.session.get(PaymentRoute, f"webhook:{account}")
     return receive(route, provider)
@@ -25,6 +27,7 @@ def payment(provider, account):
 @bp.post("/api/webhooks/payment")
 @csrf.exempt
 @requires(MACHINE)
+@limits.notices("webhooks", 3000, minutes=1)
 def only_account():
     """For an installation with exactly one account."""
     routes = db.session.scalars(select(PaymentRoute).where(PaymentRoute.key.startswith("webhook:")).limit(2)).all()
@@ -42,10 +45,11 @@ def receive(route: PaymentRoute | None, provider: str | None = None):
     raw, headers = request.get_data(cache=False), dict(request.headers)
     try:
         noticing.take(account, headers, raw)
-    except BadSignature:
-        row = noticing.rejected(account, headers, raw)
-        with keep() as session:  # the answer is a refusal, the attempt stays on record
-            session.execute(insert(WebhookEvent).values(row))
+    except BadSignature as error:
+        row = noticing.rejected(account, headers, raw, error.code)
+        if row:
+            with keep() as session:  # the answer is a refusal, the attempt stays on record
+                session.execute(insert(WebhookEvent).values(row))
         return "", 400
     except BadWebhook:
         return "", 400
