@@ -11,11 +11,14 @@ from eventapp.domain import (
     accounts,
     bulk,
     calling,
+    cash_receipting,
     connecting_gateways,
     deciding,
+    documenting,
     exporting,
     housekeeping,
     importing,
+    issuing_receipts,
     money_letters,
     noticing,
     paying,
@@ -26,6 +29,7 @@ from eventapp.domain import (
 from eventapp.extensions import db
 from eventapp.models import (
     BulkOperation,
+    CashReceipt,
     EmailMessage,
     GatewayAccount,
     Order,
@@ -46,7 +50,8 @@ log = logging.getLogger("eventapp.tasks")
 
 def timetable(settings) -> dict[str, int]:
     """Seconds from one time to the next. These run outside of any organisation."""
-    return {"expire_overdue": 60, "reconcile_payments": settings.reconcile_seconds, "purge": 600, "check_gateway_accounts": 6 * 3600, "sweep_uploads": 3600}
+    return {"expire_overdue": 60, "reconcile_payments": settings.reconcile_seconds, "purge": 600, "check_gateway_accounts": 6 * 3600, "sweep_uploads": 3600,
+            "sweep_receipts": 300}
 
 
 def in_each_organization(what) -> None:
@@ -100,6 +105,13 @@ def sweep_uploads():
     in_each_organization(exporting.forget)
 
 
+@job
+def sweep_receipts():
+    """Movements of money without their document, and cash receipts that wait for something."""
+    in_each_organization(documenting.sweep)
+    in_each_organization(cash_receipting.sweep)
+
+
 # -- money -----------------------------------------------------------------------------------------
 
 @job
@@ -150,6 +162,28 @@ def gateway_check(gateway_account_id, until):
 @job
 def gateway_webhook(webhook_event_id):
     noticing.handle(db.session.get(WebhookEvent, webhook_event_id))
+
+
+# -- receipts ------------------------------------------------------------------------------------
+
+@job
+def document_money(payment_id):
+    documenting.document(db.session.get(Payment, payment_id))
+
+
+@job
+def follow_cash_receipt(payment_id):
+    cash_receipting.follow(db.session.get(Payment, payment_id))
+
+
+@job
+def gateway_cash_receipt(payment_attempt_id):
+    issuing_receipts.carry_out(db.session.get(PaymentAttempt, payment_attempt_id))
+
+
+@job
+def gateway_check_cash_receipt(cash_receipt_id):
+    issuing_receipts.check(db.session.get(CashReceipt, cash_receipt_id))
 
 
 # -- letters about orders ------------------------------------------------------------------------

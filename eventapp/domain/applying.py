@@ -9,7 +9,7 @@ from datetime import timedelta
 from sqlalchemy import select
 
 from eventapp import audit, clock, config, crypto, faults
-from eventapp.domain import ledger, refunding, registering
+from eventapp.domain import cash_receipting, ledger, refunding, registering
 from eventapp.domain.attempts import lock, open_of
 from eventapp.domain.refunding import needs_a_person
 from eventapp.extensions import db
@@ -62,6 +62,8 @@ def apply_snapshot(payment: Payment, snapshot: GatewayPayment, *, by=audit.GATEW
         return OLDER
     before, received = payment.status, ledger.received(payment)
     copy(payment, snapshot)
+    if snapshot.cash_receipt:
+        cash_receipting.linked(order, payment, snapshot.cash_receipt)
     if snapshot.captured and not received:
         money_came(order, payment, snapshot, by=by)
     elif received and not snapshot.captured:

@@ -10,6 +10,8 @@ from eventapp.outbox import later
 OPEN = ("prepared", "sent", "unknown")
 JOBS = {"open": "gateway_open", "confirm": "gateway_confirm", "look": "gateway_look", "issue": "gateway_issue",
         "cancel": "gateway_cancel"}
+RECEIPTS = {"receipt_issue": "gateway_cash_receipt", "receipt_cancel": "gateway_cash_receipt"}
+"""Apart from what is asked about money: a cash receipt that nobody answers keeps nothing waiting."""
 
 
 def lock(payment: Payment) -> Order:
@@ -26,8 +28,12 @@ def prepare(payment: Payment, operation: str, request: dict) -> PaymentAttempt:
     attempt = PaymentAttempt(payment_id=payment.id, operation=operation, request=request,
                              idempotency_key=f"{operation}-{uuid4().hex}")
     db.session.add(attempt)
-    later(JOBS[operation], attempt)
+    later(job_of(operation), attempt)
     return attempt
+
+
+def job_of(operation: str) -> str:
+    return JOBS.get(operation) or RECEIPTS[operation]
 
 
 def open_of(payment: Payment, *operations: str) -> PaymentAttempt | None:

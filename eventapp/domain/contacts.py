@@ -13,3 +13,15 @@ def phone_number(text: str) -> str | None:
     except phonenumbers.NumberParseException:
         return None
     return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164) if phonenumbers.is_valid_number(number) else None
+
+
+WEIGHTS = (1, 3, 7, 1, 3, 7, 1, 3, 5)
+
+
+def business_number(text: str) -> str | None:
+    """A Korean business number as its ten digits, or None when its last one does not follow from the others."""
+    digits = text.strip().replace("-", "").replace(" ", "")
+    if not (digits.isascii() and digits.isdigit() and len(digits) == 10) or not digits.strip("0"):
+        return None
+    total = sum(int(digit) * weight for digit, weight in zip(digits, WEIGHTS, strict=False)) + int(digits[8]) * 5 // 10
+    return digits if (10 - total % 10) % 10 == int(digits[9]) else None

@@ -8,8 +8,11 @@ from eventapp import clock
 from eventapp.extensions import db
 from eventapp.models import LedgerEntry, LineItem, Order, Payment, Registration
 from eventapp.models.base import among
+from eventapp.outbox import later
 
 MONEY = ("gateway", "bank")
+CASH = ("bank_transfer", "virtual_account", "manual_transfer")
+"""Ways to pay that are cash to the tax office, and get a cash receipt."""
 SIDES = {"charged": ("receivable", "sales"), "released": ("sales", "receivable")}
 KEPT = {"kept": ("receivable", "sales"), "forgiven": ("sales", "receivable")}
 
@@ -170,6 +173,9 @@ def _write(order: Order, kind: str, key: str, amount: int) -> None:
 def _move(payment: Payment, kind: str, key: str, amount: int, *, debit: str, credit: str) -> None:
     _add(LedgerEntry(order_id=payment.order_id, payment_id=payment.id, kind=kind, transaction_key=key, debit=debit,
                      credit=credit, amount=amount, currency=payment.currency))
+    later("document_money", payment)
+    if payment.method in CASH:
+        later("follow_cash_receipt", payment)
 
 
 def _add(entry: LedgerEntry) -> None:

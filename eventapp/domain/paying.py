@@ -400,7 +400,7 @@ def reconcile() -> None:
     stuck = select(PaymentAttempt).where(PaymentAttempt.state.in_(attempts.OPEN),
                                          func.coalesce(PaymentAttempt.sent_at, PaymentAttempt.created_at) < now - timedelta(hours=2))
     for attempt in db.session.scalars(stuck.limit(200)).all():
-        later(attempts.JOBS[attempt.operation], attempt, key=f"stuck {now:%Y%m%d%H}")
+        later(attempts.job_of(attempt.operation), attempt, key=f"stuck {now:%Y%m%d%H}")
     unheard = select(WebhookEvent).where(WebhookEvent.state == "received", WebhookEvent.created_at < now - timedelta(minutes=5))
     for event in db.session.scalars(unheard.limit(200)).all():
         later("gateway_webhook", event, key=f"unheard {now:%Y%m%d%H}")

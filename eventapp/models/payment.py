@@ -279,6 +279,8 @@ class CashReceipt(Tenant, Base):
     linked: Mapped[bool] = mapped_column(default=False)
     """Issued in the gateway's own window: it is cancelled there together with the payment."""
     receipt_key: Mapped[str | None]
+    cancel_key: Mapped[str] = mapped_column(default="")
+    """Of a cancellation that the tax office has not taken yet."""
     issue_number: Mapped[str] = mapped_column(default="")
     url: Mapped[str] = mapped_column(default="")
     failure_code: Mapped[str] = mapped_column(default="")

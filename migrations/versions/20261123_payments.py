@@ -107,7 +107,7 @@ def receipts():
         sa.Column('kind', sa.Text(), nullable=False), sa.Column('identity', BYTEA), *words('identity_hint'),
         sa.Column('amount', sa.Integer(), nullable=False), sa.Column('cancelled', sa.Integer(), nullable=False),
         sa.Column('state', sa.Text(), nullable=False), sa.Column('linked', sa.Boolean(), nullable=False),
-        sa.Column('receipt_key', sa.Text()), *words('issue_number', 'url', 'failure_code'),
+        sa.Column('receipt_key', sa.Text()), *words('cancel_key', 'issue_number', 'url', 'failure_code'),
         sa.Column('issued_at', MOMENT), sa.Column('checked_at', MOMENT),
         sa.CheckConstraint("kind IN ('deduction', 'expense', 'unasked')", name=op.f('cash_receipts_kind')),
         sa.CheckConstraint("state IN ('wanted', 'issuing', 'issued', 'failed', 'cancelling', 'cancelled', 'dropped')", name=op.f('cash_receipts_state')),
