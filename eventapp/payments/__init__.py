@@ -1,7 +1,7 @@
 """The gateways, behind one interface: `provider("toss")` has the calls of `provider.PaymentProvider`."""
-from eventapp.payments import free, manual, toss
+from eventapp.payments import free, manual, portone, stripe, toss
 
-PROVIDERS = {each.name: each for each in (toss, manual, free)}
+PROVIDERS = {each.name: each for each in (toss, portone, stripe, manual, free)}
 
 
 def provider(name: str):

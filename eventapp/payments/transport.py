@@ -49,7 +49,14 @@ def client_for(api_url: str) -> httpx.Client:
 
 def call(api_url: str, method: str, path: str, *, headers: Mapping[str, str], content: bytes | None = None,
          params: Mapping[str, str] | None = None) -> Answer:
-    """One request; raises GatewayUnknown when no whole answer came back. Only connecting is tried twice."""
+    """One request; raises GatewayUnknown when no whole answer came back."""
+    status, answered, raw = exchange(api_url, method, path, headers=headers, content=content, params=params)
+    return Answer(status, answered, parse_json(raw))
+
+
+def exchange(api_url: str, method: str, path: str, *, headers: Mapping[str, str], content: bytes | None = None,
+             params: Mapping[str, str] | None = None) -> tuple[int, Mapping[str, str], bytes]:
+    """Status, headers and the whole body of one request, or GatewayUnknown. Only connecting is tried twice."""
     client = client_for(api_url)
     request = client.build_request(method, api_url + path, headers=headers, content=content, params=params)
     try:
@@ -65,7 +72,7 @@ def call(api_url: str, method: str, path: str, *, headers: Mapping[str, str], co
         raise GatewayUnknown("connection_lost", type(error).__name__) from error
 
 
-def _exchange(client: httpx.Client, request: httpx.Request) -> Answer:
+def _exchange(client: httpx.Client, request: httpx.Request) -> tuple[int, Mapping[str, str], bytes]:
     until = time.monotonic() + IN_ALL
     response = client.send(request, stream=True)
     try:
@@ -79,7 +86,7 @@ def _exchange(client: httpx.Client, request: httpx.Request) -> Answer:
             chunks.append(chunk)
     finally:
         response.close()
-    return Answer(response.status_code, response.headers, parse_json(b"".join(chunks)))
+    return response.status_code, response.headers, b"".join(chunks)
 
 
 def parse_json(raw: bytes) -> Any:
