@@ -90,7 +90,7 @@ def test_the_keys_that_work_and_those_that_do_not(stand):
         check = stand.provider.check_credentials(stand.account_of("nobody000001"))
         assert not check.ok and check.code
         with pytest.raises(GatewayMisconfigured):
-            stand.provider.fetch(stand.account_of("nobody000001"), GatewayRef("ev_never_opened", ""))
+            stand.provider.fetch(stand.account_of("nobody000001"), stand.never)
 
 
 def test_no_key_is_shown(stand):
@@ -178,7 +178,7 @@ def test_a_buyer_who_does_not_pay_has_not_paid(stand, button):
 
 def test_nothing_is_known_of_what_was_never_opened(stand):
     stand.needs("lookup_by_order")
-    assert stand.provider.fetch(stand.account, GatewayRef("ev_never_opened")) is None
+    assert stand.provider.fetch(stand.account, stand.never) is None
 
 
 def test_opening_twice_with_one_key_is_opening_once(stand):
