@@ -8,7 +8,17 @@ from sqlalchemy.orm import selectinload
 
 from eventapp import audit, clock
 from eventapp.config import Settings
-from eventapp.domain import Refused, RefusedFields, asking, ledger, paying, pricing, refund_rules, uploading
+from eventapp.domain import (
+    Refused,
+    RefusedFields,
+    asking,
+    cash_receipting,
+    ledger,
+    paying,
+    pricing,
+    refund_rules,
+    uploading,
+)
 from eventapp.domain.contacts import EMAIL, phone_number
 from eventapp.extensions import db
 from eventapp.languages import _, localized
@@ -60,6 +70,8 @@ class Submission:
     """Of the price list that the page showed."""
     browser: str = ""
     user_id: int | None = None
+    receipt: tuple[str, str] = ("", "")
+    """The cash receipt that is wanted for a transfer: its kind, and for what number."""
 
 
 @dataclass
@@ -138,7 +150,14 @@ def check(offer: Offer, submission: Submission) -> dict[str, str]:
         errors["consents"] = _("The consents have changed since you opened this page. Please read them again.")
     if offer.total(submission.participants) and submission.method not in methods(event):
         errors["method"] = _("Choose how to pay.")
+    elif _asks_receipt(event, submission):
+        errors |= cash_receipting.check(*submission.receipt, submission.participants[0].phone)
     return errors
+
+
+def _asks_receipt(event: Event, submission: Submission) -> bool:
+    return submission.receipt[0] not in ("", "none") and event.currency == cash_receipting.CURRENCY \
+        and submission.method in cash_receipting.METHODS
 
 
 def _all_chosen(submission) -> set[str]:
@@ -290,6 +309,8 @@ def _write(offer: Offer, submission: Submission, settings: Settings) -> Order:
         later("mail_order_confirmed", order, key="1")
     else:
         later("mail_order_received", order, key="1")
+    if total and _asks_receipt(event, submission):
+        cash_receipting.ask(order, *submission.receipt, by=audit.Actor("buyer", order.id))
     return order
 
 

@@ -6,13 +6,14 @@ from sqlalchemy import select, update
 from sqlalchemy.exc import IntegrityError
 
 from eventapp import audit, clock
-from eventapp.domain import Refused, ledger, refunding
+from eventapp.domain import ledger
 from eventapp.extensions import db
-from eventapp.languages import _
-from eventapp.models import Event, Order, Payment, Registration, Status
+from eventapp.models import Event, Order, Registration, Status
 from eventapp.models.base import among
 from eventapp.models.registration import LEGAL_MOVES
 from eventapp.outbox import later
+
+LIVE = (Status.PENDING_APPROVAL, Status.PENDING_PAYMENT, Status.CONFIRMED)
 
 
 class IllegalMove(Exception):
@@ -152,15 +153,16 @@ def expire(order: Order, *, by=audit.SYSTEM) -> bool:
     return True
 
 
-def cancel(registrations, *, by, reason: str = "") -> Tally:
-    """Take registrations back. What was owed for them is released; money that came is `refunding`'s matter."""
+def cancel(registrations, *, by, reason: str = "", letter: str = "mail_order_cancelled", **told) -> Tally:
+    """Take registrations back. What was owed for them is released; money that came is `refunding`'s matter. `letter` tells the
+    buyers, with `told` in it."""
     tally = move(registrations, Status.CANCELLED, by=by, action="registration.cancelled", reason=reason,
                  ticket_version=Registration.ticket_version + 1)
     if tally.moved:
         orders = orders_of(tally.moved)
         end_holds(orders)
         ledger.charge_held(orders)
-        later("mail_order_cancelled", orders, key=str(max(one.id for one in tally.moved)))
+        later(letter, orders, key=str(max(one.id for one in tally.moved)), **told)
     return tally
 
 
@@ -169,29 +171,3 @@ def end_holds(orders) -> None:
     waiting = select(Registration.id).where(Registration.order_id == Order.id, Registration.status == Status.PENDING_PAYMENT)
     db.session.execute(update(Order).where(Order.id.in_([order.id for order in orders]), Order.hold_until.is_not(None),
                                            ~waiting.exists()).values(hold_until=None).execution_options(synchronize_session="fetch"))
-
-
-def may_cancel(event: Event, order: Order, registrations) -> str:
-    """Whether the buyer may cancel without asking: "" or the sentence why not."""
-    if not with_status(registrations, Status.PENDING_APPROVAL, Status.PENDING_PAYMENT, Status.CONFIRMED):
-        return _("There is nothing left to cancel.")
-    if event.cancellable_until is None or clock.now() >= event.cancellable_until:
-        return _("This can no longer be cancelled here. Please contact the organiser.")
-    if order.total and db.session.scalar(select(Payment.id).where(
-            Payment.order_id == order.id, Payment.status.in_(refunding.PAID), Payment.method.not_in(refunding.BY_ITSELF)).limit(1)):
-        return _("For a refund to a bank account, please contact the organiser.")
-    return ""
-
-
-def cancel_by_buyer(order: Order, *, by) -> None:
-    """The buyer takes everything back; card money goes back by itself."""
-    db.session.get(Order, order.id, with_for_update={"key_share": True}, populate_existing=True)  # the money may be coming in
-    event = db.session.get(Event, order.event_id)
-    registrations = of_order(order)
-    sentence = may_cancel(event, order, registrations)
-    if sentence:
-        raise Refused(sentence)
-    cancel(with_status(registrations, Status.PENDING_APPROVAL, Status.PENDING_PAYMENT, Status.CONFIRMED), by=by,
-           reason="cancelled by the buyer")
-    if ledger.paid(order):
-        refunding.refund_order(order, reason="cancelled by the buyer", by=by)

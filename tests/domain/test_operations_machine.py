@@ -11,7 +11,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from sqlalchemy import select
 
 from eventapp import audit, clock
-from eventapp.domain import Refused, bulk, housekeeping, paying, registering
+from eventapp.domain import Refused, bulk, housekeeping, paying, withdrawing
 from eventapp.domain.bulk_actions import ACTIONS
 from eventapp.extensions import db
 from eventapp.models import BulkOperation, Order, Payment, Quota, Registration
@@ -111,7 +111,7 @@ class Machine(RuleBasedStateMachine):
     def a_buyer_cancels(self, which):
         self.enter()
         try:
-            registering.cancel_by_buyer(db.session.get(Order, self.orders[which % len(self.orders)]), by=audit.Actor("buyer", 1))
+            withdrawing.cancel(db.session.get(Order, self.orders[which % len(self.orders)]), by=audit.Actor("buyer", 1))
             db.session.commit()
         except Refused:
             db.session.rollback()

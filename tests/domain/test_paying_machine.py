@@ -15,7 +15,7 @@ from hypothesis.stateful import (
 from sqlalchemy import func, select
 
 from eventapp import audit, outbox
-from eventapp.domain import Refused, ledger, paying, registering
+from eventapp.domain import Refused, ledger, paying, withdrawing
 from eventapp.extensions import db
 from eventapp.models import LedgerEntry, Order, Payment, Quota, Registration
 from tests.gateway import BROWSER
@@ -106,7 +106,7 @@ class Machine(RuleBasedStateMachine):
     def the_buyer_cancels(self, order):
         order = self.shop.fresh(order)
         try:
-            registering.cancel_by_buyer(order, by=audit.Actor("buyer", order.id))
+            withdrawing.cancel(order, by=audit.Actor("buyer", order.id))
             db.session.commit()
         except Refused:
             db.session.rollback()

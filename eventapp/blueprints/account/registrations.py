@@ -9,11 +9,13 @@ from sqlalchemy.orm import selectinload
 from eventapp import clock, tenancy
 from eventapp.audit import Actor
 from eventapp.blueprints.account.tabs import account_page
-from eventapp.domain import registering, ticketing
+from eventapp.blueprints.public import cancelling
+from eventapp.domain import Refused, ticketing, withdrawing
 from eventapp.extensions import db
 from eventapp.languages import _
-from eventapp.models import Directory, Event, Order, Participation, Registration, Status
+from eventapp.models import Directory, Event, Order, Participation, Registration
 from eventapp.permissions import ACCOUNT, requires
+from eventapp.unit_of_work import undo
 from eventapp.web.pages import done
 
 bp = Blueprint("registrations", __name__)
@@ -38,11 +40,8 @@ class OwnOrder:
 
     @property
     def may_ask_to_cancel(self) -> bool:
-        """Worth a link; whether the money allows it is looked at on the page behind it."""
-        until = self.event.cancellable_until
-        open_ones = registering.with_status(self.registrations, Status.PENDING_APPROVAL, Status.PENDING_PAYMENT,
-                                            Status.CONFIRMED)
-        return bool(open_ones) and until is not None and clock.now() < until
+        """Worth a link; what comes of the money is shown on the page behind it."""
+        return not withdrawing.why_not(self.event, self.registrations)
 
 
 def own_orders(user) -> list[OwnOrder]:
@@ -79,11 +78,21 @@ def cancel(slug, number):
     """The whole order that the registration belongs to."""
     own = own_order_or_404(slug, number)
     with tenancy.inside(own.directory.org_id):
-        if request.method == "GET":
-            why_not = registering.may_cancel(own.event, own.order, own.registrations)
-            return account_page("account/cancel.html", own=own, number=number, why_not=why_not)
-        registering.cancel_by_buyer(own.order, by=Actor("user", current_user.id))
+        if request.method == "GET" or "requote" in request.form:
+            return cancel_page(own, number)
+        try:
+            cancelling.carry_out(own.order, own.registrations, by=Actor("user", current_user.id))
+        except Refused as refused:
+            undo()
+            return cancel_page(own_order_or_404(slug, number), number, refused)
     return done(_("Cancelled. We have emailed you a confirmation."), url_for("account.home.show"))
+
+
+def cancel_page(own: OwnOrder, number: str, refused: Refused | None = None):
+    with tenancy.inside(own.directory.org_id):
+        return account_page("account/cancel.html", refused.status if refused else 200, order=own.order, event=own.event,
+                            action=url_for(".cancel", slug=own.directory.slug, number=number), keep_url=url_for("account.home.show"),
+                            **cancelling.values(own.order, own.event, own.registrations, refused))
 
 
 def own_order_or_404(slug: str, number: str) -> OwnOrder:

@@ -1,8 +1,19 @@
 """What participants see: an organisation, its events, registering, paying, tickets."""
 from flask import Blueprint
 
-from eventapp.blueprints.public import event, order, organization, pay, payment, register, returning, ticket
+from eventapp.blueprints.public import (
+    cash_receipt,
+    event,
+    order,
+    organization,
+    pay,
+    payment,
+    refund,
+    register,
+    returning,
+    ticket,
+)
 
 bp = Blueprint("public", __name__)
-for module in (organization, event, register, payment, pay, returning, order, ticket):
+for module in (organization, event, register, payment, pay, returning, order, refund, cash_receipt, ticket):
     bp.register_blueprint(module.bp)

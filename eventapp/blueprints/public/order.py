@@ -2,13 +2,24 @@
 from flask import Blueprint, abort, g, redirect, request, url_for
 
 from eventapp import audit
-from eventapp.blueprints.public import showing
+from eventapp.blueprints.public import cancelling, showing
 from eventapp.blueprints.public.organization import branding
 from eventapp.blueprints.public.ticket import document
-from eventapp.domain import ledger, paying, registering, ticketing
+from eventapp.domain import (
+    Refused,
+    bank_accounts,
+    cash_receipting,
+    documenting,
+    ledger,
+    paying,
+    refunding,
+    ticketing,
+    withdrawing,
+)
 from eventapp.languages import _
 from eventapp.permissions import PUBLIC, requires
 from eventapp.tickets import qr
+from eventapp.unit_of_work import undo
 from eventapp.web import order_cookie
 from eventapp.web.pages import done, page
 
@@ -27,7 +38,12 @@ def papers_or_404(event_slug: str, token: str, purpose: str = "order") -> ticket
 @requires(PUBLIC)
 def show(event, token):
     papers = papers_or_404(event, token)
-    return page("public/order.html", **order_values(papers), token=token, refunded=ledger.refunded(papers.order))
+    order = papers.order
+    return page("public/order.html", **order_values(papers), token=token, refunded=ledger.refunded(order), kept=ledger.kept(order),
+                refunds=[(one, bank_accounts.shown(one.account_hint)) for one in refunding.of_order(order)],
+                methods_of={one.id: one.method for one in order.payments}, documents=documenting.of(order),
+                receipts=cash_receipting.of(order), asks_receipt=cash_receipting.may_ask(order),
+                terms=order.refund_terms.get("text", "").splitlines())
 
 
 def order_values(papers: ticketing.Papers) -> dict:
@@ -45,7 +61,7 @@ def order_values(papers: ticketing.Papers) -> dict:
         "payable": payable,
         "pay_link": url_for("public.pay.show", event=papers.event.slug, token=ticketing.pay_token(order), _external=True) if payable else "",
         "deposit": papers.deposit(), "pay_by": papers.pay_by,
-        "why_not_cancel": registering.may_cancel(papers.event, order, papers.registrations),
+        "why_not_cancel": withdrawing.why_not(papers.event, papers.registrations),
         "order_url": url_for("public.order.show", event=papers.event.slug, token=ticketing.order_token(order)),
     }
 
@@ -63,10 +79,21 @@ def pay(event, token):
 @requires(PUBLIC)
 def cancel(event, token):
     papers = papers_or_404(event, token)
-    if request.method == "GET":
-        return page("public/cancel.html", **order_values(papers), token=token)
-    registering.cancel_by_buyer(papers.order, by=audit.Actor("buyer", papers.order.id))
+    if request.method == "GET" or "requote" in request.form:
+        return cancel_page(papers, token)
+    try:
+        cancelling.carry_out(papers.order, papers.registrations, by=audit.Actor("buyer", papers.order.id))
+    except Refused as refused:
+        undo()
+        return cancel_page(papers_or_404(event, token), token, refused)
     return done(_("Cancelled. We have emailed you a confirmation."), url_for("public.order.show", event=event, token=token))
+
+
+def cancel_page(papers: ticketing.Papers, token: str, refused: Refused | None = None):
+    address = {"event": papers.event.slug, "token": token}
+    return page("public/cancel.html", refused.status if refused else 200, **branding(), order=papers.order, event=papers.event,
+                action=url_for(".cancel", **address), keep_url=url_for(".show", **address),
+                **cancelling.values(papers.order, papers.event, papers.registrations, refused))
 
 
 @bp.get("/<org>/<event>/orders/<token>/tickets.pdf")

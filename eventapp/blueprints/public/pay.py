@@ -73,9 +73,9 @@ def pay_page(papers: ticketing.Papers, token: str, errors=None, status: int = 20
     deposit = papers.deposit() if state == "deposit" else None
     failed = payment and payment.failure_code if state == "failed" else request.args.get("code", "")[:60]
     return page(
-        "public/pay.html", status, **branding(), **choices(order, event), order=order, event=event, state=state, owed=owed, paid=paid,
+        "public/pay.html", status, **branding(), **(choices(order, event) | {"asks_receipt": False}), order=order, event=event, state=state, owed=owed, paid=paid,
         whose=showing.masked(order.name), lines=showing.order_lines(registering.holding(papers.registrations)), pay_by=papers.pay_by,
         deposit=deposit and showing.without_names(deposit), to_open=to_open, checkout=checkout, params=checkout and checkout.params,
-        script_url=checkout and checkout.script_url, start="start" in request.args, errors=errors or {}, asks_receipt=False,
+        script_url=checkout and checkout.script_url, start="start" in request.args, errors=errors or {},
         failure=failure_text(failed) if failed else "", delay=LOOKS[looks], pay_url=url_for(".show", event=event.slug, token=token),
         check_url=url_for(".show", event=event.slug, token=token, looks=looks + 1))

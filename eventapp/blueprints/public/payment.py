@@ -4,9 +4,11 @@ import logging
 from flask import Blueprint, g, redirect, request, url_for
 from sqlalchemy import select
 
+from eventapp import audit
+from eventapp.blueprints.public import cash_receipt
 from eventapp.blueprints.public.order import order_values
 from eventapp.crypto import CannotOpen
-from eventapp.domain import Refused, ordering, paying, ticketing
+from eventapp.domain import Refused, cash_receipting, ordering, paying, ticketing
 from eventapp.extensions import db
 from eventapp.languages import _, current_locale
 from eventapp.models import Event, Order
@@ -43,7 +45,8 @@ def show(event):
     except Refused as refused:
         undo()
         order = db.session.get(Order, order.id)
-        return payment_page(order, paying.current(order), {refused.field or "method": refused.sentence}, refused.status)
+        errors = getattr(refused, "errors", None) or {refused.field or "method": refused.sentence}
+        return payment_page(order, paying.current(order), errors, refused.status)
 
 
 def begin(order: Order) -> str:
@@ -53,6 +56,7 @@ def begin(order: Order) -> str:
     if method not in ordering.methods(event):
         raise Refused(_("Choose how to pay."), "method")
     payment = paying.begin(order, method)
+    ask_for_receipt(order)
     if payment and paying.needs_opening(payment):
         paying.open_window(payment, *addresses(payment))
     if payment and request.form.get("bank"):
@@ -61,6 +65,13 @@ def begin(order: Order) -> str:
     if payment is None or payment.status == "awaiting_deposit":
         return url_for("public.returning.complete")
     return url_for(".show", event=event.slug)
+
+
+def ask_for_receipt(order: Order) -> None:
+    """What the form says beside the way to pay; a form that does not ask takes back nothing."""
+    asked = cash_receipt.typed()
+    if asked.kind and cash_receipting.may_ask(order):
+        cash_receipting.ask(order, asked.kind, asked.identity, by=audit.Actor("buyer", order.id))
 
 
 def payment_page(order: Order, payment, errors=None, status: int = 200):
@@ -84,7 +95,7 @@ def standing(payment, owed: int) -> str:
 def choices(order: Order, event: Event) -> dict:
     """The ways to pay, what was chosen, and what the forms ask beside."""
     return {"methods": ordering.methods(event), "method": request.form.get("method") or order.method, "banks": banks(),
-            "bank": request.form.get("bank", ""), "issues_accounts": paying.issues_accounts(event)}
+            "bank": request.form.get("bank", ""), "receipt": cash_receipt.typed(), "asks_receipt": cash_receipt.still_to_ask(order, event), "issues_accounts": paying.issues_accounts(event)}
 
 
 def window(payment, *, by_link: bool = False):

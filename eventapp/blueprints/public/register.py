@@ -5,10 +5,10 @@ from hashlib import sha256
 from flask import Blueprint, abort, current_app, g, redirect, request, session, url_for
 from flask_login import current_user
 
-from eventapp.blueprints.public import showing
+from eventapp.blueprints.public import cash_receipt, showing
 from eventapp.blueprints.public.event import event_or_404
 from eventapp.blueprints.public.organization import branding
-from eventapp.domain import Refused, RefusedFields, ordering, pricing, uploading
+from eventapp.domain import Refused, RefusedFields, ordering, paying, pricing, uploading
 from eventapp.domain.ordering import Participant, Submission
 from eventapp.languages import _
 from eventapp.models.form import FILE
@@ -57,7 +57,7 @@ def show(event):
 
 def after(event, order) -> str:
     """Where an order that was just placed goes on."""
-    pays_now = order.method in ("card", "bank_transfer", "virtual_account") and order.hold_until
+    pays_now = order.method in paying.WINDOW and order.hold_until
     return url_for("public.payment.show", event=event.slug) if pays_now else url_for("public.returning.complete")
 
 
@@ -71,6 +71,7 @@ def form_page(event, offer, submission: Submission, errors=None, status: int = 2
         method=submission.method, methods=ordering.methods(event), lines=showing.quote_lines(sold), total=total,
         quote=sign("quote", [chosen_hash(submission), total]), errors=errors or {}, submission=submission.id,
         fingerprint=pricing.fingerprint(offer.programs, offer.at), needs_approval=event.approval == "before_payment",
+        refund_words=showing.refund_words(event, sales), receipt=cash_receipt.typed(), asks_receipt=cash_receipt.offered(event),
         takes_files=any(field["type"] == FILE for field in offer.form.fields))
 
 
@@ -112,12 +113,13 @@ def read_submission(event) -> Submission:
     methods = ordering.methods(event)
     if len(request.form) > MOST_FIELDS:
         abort(413)
+    asked = cash_receipt.typed()
     return Submission(
         id=typed_submission(), participants=[read_participant(f"p{number}-" if number > 1 else "") for number in range(1, rows + 1)],
         method=request.form.get("method") or (methods[0] if methods else "free"), locale=g.locale,
         answers=read_answers("order-field-"),
         consents=frozenset(name.removeprefix("consent-") for name in request.form if name.startswith("consent-")),
-        fingerprint=request.form.get("prices", ""), browser=browser(),
+        fingerprint=request.form.get("prices", ""), browser=browser(), receipt=(asked.kind, asked.identity),
         user_id=current_user.id if current_user.is_authenticated else None)
 
 
