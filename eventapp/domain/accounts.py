@@ -158,10 +158,15 @@ def reset_password(token: AccountToken, password: str, *, base: str) -> User:
     return user
 
 
+def confirm(user: User, password: str) -> None:
+    """Before something that a stranger at a forgotten browser must not do."""
+    if not passwords.matches(user.password_hash, password):
+        raise Refused(_("This is not your password."), "password")
+
+
 def change_password(user: User, current: str, new: str, *, base: str) -> None:
     """Every sign-in ends, this one too: the caller signs in anew."""
-    if not passwords.matches(user.password_hash, current):
-        raise Refused(_("This is not your password."), "password")
+    confirm(user, current)
     passwords.check(new, user.email, "new_password")
     _set_password(user, new, base)
 

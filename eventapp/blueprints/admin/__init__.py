@@ -15,6 +15,7 @@ from eventapp.blueprints.admin import (
     emails,
     events,
     frame,
+    gateway_accounts,
     home,
     imports,
     operations,
@@ -22,6 +23,7 @@ from eventapp.blueprints.admin import (
     registration,
     registrations,
     views,
+    webhooks,
 )
 
 MODULES = (
@@ -44,6 +46,8 @@ MODULES = (
     devices,
     adding,
     imports,
+    gateway_accounts,
+    webhooks,
 )
 
 bp = Blueprint("admin", __name__, url_prefix="/<org>/admin")
