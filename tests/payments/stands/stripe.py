@@ -2,7 +2,7 @@
 import json
 
 from eventapp import config
-from eventapp.payments.provider import GatewayAccount
+from eventapp.payments.provider import GatewayAccount, GatewayRef
 from tests.gateway import BROWSER
 from tests.payments.stands import Stand
 
@@ -12,6 +12,7 @@ OPERATIONS = {"open": "stripe.open", "fetch": "stripe.fetch", "cancel": "stripe.
 class Stripe(Stand):
     name = "stripe"
     contests = True
+    never = GatewayRef("ev_never_opened", "cs_test_neverOpened")
     variables = ("CONTRACT_STRIPE_PUBLISHABLE_KEY", "CONTRACT_STRIPE_SECRET_KEY")
 
     def account_of(self, ending: str, **changes) -> GatewayAccount:
