@@ -136,7 +136,8 @@ class PaymentIntent:
     """Where notices about this payment go, at a gateway that lets each payment say so (PortOne)."""
     locale: str = "ko"
     cash_receipt: str = ""
-    """deduction, expense, or empty: what the window asks for, where it can (Toss: transfers and virtual accounts)."""
+    """deduction or expense: what the window asks for, where it can (Toss: transfers and virtual accounts); empty: nothing
+    is issued there."""
 
 
 @dataclass(frozen=True, slots=True)

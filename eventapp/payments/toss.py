@@ -1,4 +1,5 @@
-"""TossPayments: the classic `payment()` window with a confirm by us, virtual accounts, refunds, notices, books.
+"""TossPayments: the classic `payment()` window with a confirm by us, virtual accounts, refunds, cash receipts, notices,
+books and payouts.
 
 REST v1 (API versions 2022-11-16 to 2024-06-01), browser SDK v2 "standard". A confirm takes the money, so it
 is called with the amount we stored; a window alone takes nothing.
@@ -12,7 +13,7 @@ import re
 import secrets
 import time
 from collections.abc import Iterator, Mapping
-from datetime import datetime
+from datetime import date, datetime, timedelta
 
 from eventapp import faults
 from eventapp.payments import toss_codes, toss_shapes
@@ -20,6 +21,7 @@ from eventapp.payments.banks import BANKS
 from eventapp.payments.provider import (
     BANK_TRANSFER,
     CARD,
+    MOBILE,
     PAYOUT_CHANGED,
     PROOF_NONE,
     PROOF_SIGNATURE,
@@ -28,6 +30,8 @@ from eventapp.payments.provider import (
     BadSignature,
     CancelRequest,
     Capabilities,
+    CashReceiptRequest,
+    CashReceiptSnapshot,
     CheckoutInstruction,
     CredentialCheck,
     GatewayAccount,
@@ -41,6 +45,7 @@ from eventapp.payments.provider import (
     LedgerEntry,
     PaymentIntent,
     ReturnHint,
+    SettlementLine,
     VirtualAccountRequest,
     WebhookHint,
 )
@@ -50,17 +55,22 @@ from eventapp.payments.transport import Answer, call, parse_json
 log = logging.getLogger(__name__)
 
 name = "toss"
-caps = Capabilities(methods=frozenset([CARD, BANK_TRANSFER, VIRTUAL_ACCOUNT]), refund_can_fail_later=True, refunds=True,
-                    lookup_by_order=True, needs_script=True, refund_account_for=frozenset([VIRTUAL_ACCOUNT]), issues_accounts=True,
-                    books=True)
+caps = Capabilities(
+    methods=frozenset([CARD, BANK_TRANSFER, VIRTUAL_ACCOUNT, MOBILE]), refund_can_fail_later=True, refunds=True,
+    lookup_by_order=True, needs_script=True, refund_account_for=frozenset([VIRTUAL_ACCOUNT]), issues_accounts=True,
+    cash_receipts=True, books=True, settlements=True)
 
 ANONYMOUS = "@@ANONYMOUS"  # TossPayments.ANONYMOUS of the SDK
-WINDOW_METHODS = {CARD: "CARD", BANK_TRANSFER: "TRANSFER", VIRTUAL_ACCOUNT: "VIRTUAL_ACCOUNT"}
+WINDOW_METHODS = {CARD: "CARD", BANK_TRANSFER: "TRANSFER", VIRTUAL_ACCOUNT: "VIRTUAL_ACCOUNT", MOBILE: "MOBILE_PHONE"}
+WINDOW_RECEIPTS = {"deduction": "소득공제", "expense": "지출증빙", "": "미발행"}
+RECEIPT_TYPES = {"deduction": "소득공제", "expense": "지출증빙", "unasked": "소득공제"}
+UNASKED = "0100001234"  # the tax office's number for receipts of buyers nobody knows
+RECEIPT_DAYS = 7  # how long a receipt is looked for: its state is final after one or two
 KEY = re.compile(r"(test|live)_(g?)(ck|sk)_[A-Za-z0-9_]{8,}\Z")
 RETURN_NAMES = frozenset(["paymentKey", "orderId", "amount", "code", "message", "paymentType"])
 PAGE = 1000  # lines of the books in one call
 
-for _operation in ("confirm", "fetch", "cancel", "issue", "list"):
+for _operation in ("confirm", "fetch", "cancel", "issue", "list", "receipt"):
     faults.register(f"toss.{_operation}.before", f"toss.{_operation}.after")
 faults.register_guard("toss.signature", "toss.keys", "toss.answer")
 
@@ -87,8 +97,11 @@ def create_checkout(account: GatewayAccount, intent: PaymentIntent) -> CheckoutI
         request["customerMobilePhone"] = phone
     if intent.tax_free:
         request["taxFreeAmount"] = intent.tax_free
+    if intent.method in (BANK_TRANSFER, VIRTUAL_ACCOUNT):
+        request["transfer" if intent.method == BANK_TRANSFER else "virtualAccount"] = {
+            "cashReceipt": {"type": WINDOW_RECEIPTS[intent.cash_receipt]}}
     if intent.method == VIRTUAL_ACCOUNT and intent.due_at:
-        request["virtualAccount"] = {"dueDate": intent.due_at.astimezone(KST).strftime("%Y-%m-%dT%H:%M:%S")}
+        request["virtualAccount"]["dueDate"] = _seoul(intent.due_at)
     if intent.method == CARD:
         request["card"] = {"useEscrow": False, "flowMode": "DEFAULT", "useCardPoint": False, "useAppCardOnly": False}
     params = {"provider": name, "orderId": intent.order_ref, "amount": amount, "currency": "KRW",
@@ -153,7 +166,7 @@ def issue_virtual_account(account: GatewayAccount, intent: PaymentIntent, reques
     if (request.due_at is None) == (request.valid_hours is None):
         raise ValueError("a virtual account has either a due time or hours")
     if request.due_at is not None:
-        body["dueDate"] = request.due_at.astimezone(KST).strftime("%Y-%m-%dT%H:%M:%S")
+        body["dueDate"] = _seoul(request.due_at)
     else:
         body["validHours"] = request.valid_hours
     if intent.customer_email and len(intent.customer_email) <= 100:
@@ -179,6 +192,65 @@ def cancel(account: GatewayAccount, ref: GatewayRef, request: CancelRequest, key
                                         "accountNumber": re.sub(r"[^0-9]", "", back.number)}
     answer = _post(account, "cancel", f"/v1/payments/{_gateway_key(ref.gateway_key)}/cancel", body, key)
     return _snapshot(account, answer, ref)
+
+
+def issue_cash_receipt(account: GatewayAccount, request: CashReceiptRequest, key: str) -> CashReceiptSnapshot:
+    """A receipt that Toss does not tie to the payment: whoever refunds cancels it too. It is final days later."""
+    body = {"amount": request.amount, "orderId": _order_ref(request.order_ref), "orderName": request.order_name[:100],
+            "type": RECEIPT_TYPES[request.kind],
+            "customerIdentityNumber": UNASKED if request.kind == "unasked" else re.sub(r"[^0-9]", "", request.identity)}
+    if request.tax_free:
+        body["taxFreeAmount"] = request.tax_free
+    return toss_shapes.cash_receipt(_post(account, "receipt", "/v1/cash-receipts", body, key).body)
+
+
+def cancel_cash_receipt(account: GatewayAccount, receipt_key: str, order_ref: str, amount: int | None,
+                        key: str) -> CashReceiptSnapshot:
+    """Take a receipt back, or a part of it; the answer is a receipt of its own."""
+    body = {} if amount is None else {"amount": amount}
+    path = f"/v1/cash-receipts/{_gateway_key(receipt_key)}/cancel"
+    return toss_shapes.cash_receipt(_post(account, "receipt", path, body, key).body)
+
+
+def fetch_cash_receipt(account: GatewayAccount, receipt_key: str, order_ref: str) -> CashReceiptSnapshot | None:
+    """Toss lists receipts by the day they were asked for; without a key, the newest one of the order."""
+    today = datetime.now(KST).date()
+    for day in (today - timedelta(days) for days in range(RECEIPT_DAYS)):
+        for body in reversed(list(_receipts_of(account, day))):
+            found = toss_shapes.cash_receipt(body)
+            if found.key == receipt_key or (not receipt_key and body.get("orderId") == order_ref
+                                            and body.get("transactionType") == "CONFIRM"):
+                return found
+    return None
+
+
+def _receipts_of(account: GatewayAccount, day: date) -> Iterator[dict]:
+    params = {"requestDate": day.isoformat(), "limit": str(PAGE)}
+    while True:
+        body = _send(account, "receipt", "GET", "/v1/cash-receipts", params=params).body
+        if not isinstance(body, dict) or not isinstance(body.get("data"), list):
+            raise GatewayContractError("wrong_shape", "the receipts are no list")
+        yield from body["data"]
+        cursor = body.get("lastCursor")
+        if not body.get("hasNext") or cursor is None:
+            return
+        if params.get("cursor") == str(cursor):
+            raise GatewayContractError("wrong_shape", "the receipts do not end")
+        params["cursor"] = str(cursor)
+
+
+def list_settlements(account: GatewayAccount, start: date, end: date) -> Iterator[SettlementLine]:
+    """What is paid out for what was sold from `start` to `end`, both included. Toss knows it the day after."""
+    params = {"startDate": start.isoformat(), "endDate": end.isoformat(), "dateType": "soldDate", "page": "1",
+              "size": str(PAGE)}
+    while True:
+        body = _send(account, "list", "GET", "/v1/settlements", params=params).body
+        if not isinstance(body, list):
+            raise GatewayContractError("wrong_shape", "the settlements are no list")
+        yield from (toss_shapes.settlement(each) for each in body)
+        if len(body) < PAGE:
+            return
+        params["page"] = str(int(params["page"]) + 1)
 
 
 def list_transactions(account: GatewayAccount, start: datetime, end: datetime) -> Iterator[LedgerEntry]:

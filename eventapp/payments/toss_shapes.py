@@ -5,7 +5,8 @@ without a new version.
 """
 import re
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta, timezone
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
 from typing import Any
 
@@ -22,6 +23,7 @@ from eventapp.payments.provider import (
     EXPIRED,
     FAILED,
     IRRELEVANT,
+    MOBILE,
     OTHER,
     PAID,
     PARTIALLY_REFUNDED,
@@ -34,12 +36,14 @@ from eventapp.payments.provider import (
     VIRTUAL_ACCOUNT,
     VOIDED,
     BadWebhook,
+    CashReceiptSnapshot,
     Failure,
     GatewayContractError,
     GatewayPayment,
     GatewayRefund,
     IssuedAccount,
     LedgerEntry,
+    SettlementLine,
 )
 
 KST = timezone(timedelta(hours=9))
@@ -47,9 +51,15 @@ ORDER_REF = re.compile(r"[A-Za-z0-9_-]{6,64}\Z")
 GATEWAY_KEY = re.compile(r"[A-Za-z0-9_=-]{1,200}\Z")
 MOST = 10 ** 12  # an amount beyond it is nonsense, and a number like 1E+999999 would eat the memory
 
-METHODS = {"카드": CARD, "간편결제": CARD, "계좌이체": BANK_TRANSFER, "가상계좌": VIRTUAL_ACCOUNT,
+METHODS = {"카드": CARD, "간편결제": CARD, "계좌이체": BANK_TRANSFER, "가상계좌": VIRTUAL_ACCOUNT, "휴대폰": MOBILE,
            "CARD": CARD, "EASY_PAY": CARD, "TRANSFER": BANK_TRANSFER, "VIRTUAL_ACCOUNT": VIRTUAL_ACCOUNT,
-           "Card": CARD, "Easy pay": CARD, "Transfer": BANK_TRANSFER, "Virtual account": VIRTUAL_ACCOUNT}
+           "MOBILE_PHONE": MOBILE, "Card": CARD, "Easy pay": CARD, "Transfer": BANK_TRANSFER,
+           "Virtual account": VIRTUAL_ACCOUNT, "Mobile phone": MOBILE}
+ISSUERS = {"3K": "기업BC", "46": "광주", "71": "롯데", "30": "산업", "31": "BC", "51": "삼성", "38": "새마을", "41": "신한",
+           "62": "신협", "33": "우리", "37": "우체국", "39": "저축", "35": "전북", "42": "제주", "15": "카카오뱅크", "3A": "케이뱅크",
+           "21": "하나", "61": "현대", "11": "국민", "91": "농협", "34": "수협"}
+RECEIPT_KINDS = {"소득공제": "deduction", "지출증빙": "expense"}
+RECEIPT_STATES = {"IN_PROGRESS": "in_progress", "FAILED": "failed"}
 REFUND_STATES = {"DONE": "done", "IN_PROGRESS": "pending", "ABORTED": "failed"}
 
 
@@ -87,6 +97,8 @@ def payment(body: Any, *, test_mode: bool) -> GatewayPayment:
         raise GatewayContractError("wrong_shape", "cancels is no list")
     refunds = tuple(_refund(each, currency) for each in cancels)
     account = _virtual_account(body["virtualAccount"]) if body.get("virtualAccount") else None
+    if account and account.refund_status == "PENDING" and refunds:  # the bank has not sent it yet
+        refunds = (*refunds[:-1], replace(refunds[-1], status="pending"))
     failure = body["failure"] if isinstance(body.get("failure"), dict) else None
     raw_status, approved_at = _text(body, "status"), moment(body.get("approvedAt"))
     return GatewayPayment(
@@ -100,7 +112,9 @@ def payment(body: Any, *, test_mode: bool) -> GatewayPayment:
         failure=Failure(_optional(failure, "code"), _optional(failure, "message")) if failure else None,
         last_tx=_optional(body, "lastTransactionKey"),
         vat=minor_units(body["vat"], currency, "vat") if body.get("vat") is not None else None,
-        partial_cancelable=body.get("isPartialCancelable") is not False, raw=body)
+        tax_free=minor_units(body.get("taxFreeAmount") or 0, currency, "taxFreeAmount"),
+        partial_cancelable=body.get("isPartialCancelable") is not False, paid_with=_paid_with(body),
+        cash_receipt=_window_receipt(body["cashReceipt"], balance) if body.get("cashReceipt") else None, raw=body)
 
 
 def _status(raw: str, balance: int, approved_at, refunds, account) -> str:
@@ -132,6 +146,62 @@ def _virtual_account(body: Any) -> IssuedAccount:
     return IssuedAccount(bank=bank.name if bank else "", bank_code=code, number=_text(body, "accountNumber"),
                          customer_name=_optional(body, "customerName"), due_at=moment(body.get("dueDate")),
                          expired=body.get("expired") is True, refund_status=_optional(body, "refundStatus"))
+
+
+def _paid_with(body: Mapping[str, Any]) -> str:
+    """The company and the masked number of a card, the easy pay or phone company, or the bank."""
+    parts = {name: body[name] if isinstance(body.get(name), dict) else {}
+             for name in ("card", "easyPay", "transfer", "virtualAccount", "mobilePhone")}
+    if number := _optional(parts["card"], "number"):
+        issuer = ISSUERS.get(_optional(parts["card"], "issuerCode"), "")
+        return " ".join(filter(None, [_optional(parts["easyPay"], "provider"), f"{issuer}카드", number]))
+    if easy := _optional(parts["easyPay"], "provider"):
+        return easy
+    if bank := BY_TOSS_CODE.get(_optional(parts["transfer"] or parts["virtualAccount"], "bankCode")):
+        return bank.korean
+    return _optional(parts["mobilePhone"], "carrier")
+
+
+def _window_receipt(body: Any, balance: int) -> CashReceiptSnapshot:
+    """The receipt that came with the payment: it is as big as what is left, and gone when nothing is."""
+    body = _object(body, "cashReceipt")
+    return CashReceiptSnapshot(
+        key=_text(body, "receiptKey"), status="issued" if balance else "cancelled",
+        amount=minor_units(body.get("amount"), "KRW", "amount"), issue_number=_optional(body, "issueNumber"),
+        url=_optional(body, "receiptUrl"), kind=RECEIPT_KINDS.get(_optional(body, "type"), ""))
+
+
+def cash_receipt(body: Any) -> CashReceiptSnapshot:
+    """A CashReceipt object; one that takes another back is `cancelled` when it is complete."""
+    body = _object(body, "cash receipt")
+    state = _text(body, "issueStatus")
+    done = "cancelled" if _text(body, "transactionType") == "CANCEL" else "issued"
+    failure = body["failure"] if isinstance(body.get("failure"), dict) else {}
+    return CashReceiptSnapshot(
+        key=_text(body, "receiptKey"), amount=minor_units(body.get("amount"), "KRW", "amount"),
+        status=done if state == "COMPLETED" else RECEIPT_STATES.get(state, "in_progress"),
+        issue_number=_optional(body, "issueNumber"), url=_optional(body, "receiptUrl"),
+        kind=RECEIPT_KINDS.get(_optional(body, "type"), ""), failure_code=_optional(failure, "code"))
+
+
+def settlement(body: Any) -> SettlementLine:
+    """A line of /v1/settlements; what went back is negative, whichever sign Toss gives it, and the fee is what is missing."""
+    body = _object(body, "settlement")
+    currency = _text(body, "currency")
+    sign = -1 if body.get("cancel") or minor_units(body.get("amount"), currency, "amount") < 0 else 1
+    amount, vat, payout = (abs(minor_units(body.get(each), currency, each)) for each in ("amount", "vat", "payOutAmount"))
+    return SettlementLine(
+        transaction_key=_text(body, "transactionKey"), gateway_key=_text(body, "paymentKey"),
+        order_ref=_text(body, "orderId"), currency=currency, method=METHODS.get(_optional(body, "method"), OTHER),
+        amount=sign * amount, fee=sign * (amount - vat - payout), vat=sign * vat, payout=sign * payout,
+        sold_on=_day(body.get("soldDate")), paid_out_on=_day(body.get("paidOutDate")))
+
+
+def _day(value: Any) -> date | None:
+    try:
+        return date.fromisoformat(value) if isinstance(value, str) else None
+    except ValueError:
+        return None
 
 
 def entry(body: Any) -> LedgerEntry:

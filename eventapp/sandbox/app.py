@@ -10,7 +10,19 @@ from werkzeug.routing import Map
 from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
 from werkzeug.wrappers import Request, Response
 
-from eventapp.sandbox import control, dashboard, pages, portone, shapes, stripe, toss, window
+from eventapp.sandbox import (
+    billing,
+    control,
+    dashboard,
+    pages,
+    payouts,
+    portone,
+    receipts,
+    shapes,
+    stripe,
+    toss,
+    window,
+)
 from eventapp.sandbox.accounts import Accounts
 from eventapp.sandbox.courier import Courier
 from eventapp.sandbox.faults import Faults
@@ -35,7 +47,18 @@ ROUTES = Map([
     route("POST", "/toss/v1/payments/<key>/cancel", api("cancel", toss.cancel)),
     route("POST", "/toss/v1/virtual-accounts", api("issue", toss.issue)),
     route("GET", "/toss/v1/transactions", api("transactions", toss.transactions)),
+    route("GET", "/toss/v1/settlements", api("settlements", payouts.settlements)),
+    route("POST", "/toss/v1/cash-receipts", api("receipt", receipts.issue)),
+    route("GET", "/toss/v1/cash-receipts", api("receipt", receipts.listed)),
+    route("POST", "/toss/v1/cash-receipts/<key>/cancel", api("receipt", receipts.cancel)),
+    route("POST", "/toss/v1/billing/authorizations/issue", api("billing", billing.issue)),
+    route("POST", "/toss/v1/billing/authorizations/card", api("billing", billing.issue_card)),
+    route("POST", "/toss/v1/billing/<key>", api("billing", billing.charge)),
+    route("DELETE", "/toss/v1/billing/<key>", api("billing", billing.remove)),
     route("GET", "/toss/v2/standard", window.sdk),
+    route("GET", "/toss/billing-auth", billing.show),
+    route("GET", "/toss/billing-auth/<id>", billing.look),
+    route("POST", "/toss/billing-auth/<id>/<any(approve,decline,close):action>", billing.press),
     route("GET", "/toss/window", window.show),
     route("GET", "/toss/window/<key>", window.window),
     route("GET", "/toss/receipt/<key>", window.window),
@@ -62,9 +85,11 @@ class Sandbox:
         self.accounts, self.idempotency, self.faults = Accounts(self.journal), Idempotency(self.journal), Faults()
         self.courier = Courier(self.journal, retry_scale, clock_offset)
         self.books = Books(self.journal, self._tell, clock_offset)
+        self.receipts, self.billing = receipts.Receipts(self.journal), billing.Billing(self.journal)
         self.portone, self.stripe = portone.State(self), stripe.State(self)
         self.stopped = threading.Event()
-        kept = (self.books, self.accounts, self.idempotency, self.portone, self.stripe, self.courier)
+        kept = (self.books, self.accounts, self.idempotency, self.receipts, self.billing, self.portone, self.stripe,
+                self.courier)
         for line in self.journal.read():
             for part in kept:
                 part.restore(line)
@@ -83,7 +108,8 @@ class Sandbox:
 
     def reset(self) -> None:
         with self.books.lock:
-            for part in (self.books, self.portone, self.stripe, self.idempotency, self.faults, self.courier):
+            for part in (self.books, self.receipts, self.billing, self.portone, self.stripe, self.idempotency, self.faults,
+                         self.courier):
                 part.clear()
             self.journal.rewrite(line for part in (self.accounts, self.portone, self.stripe) for line in part.dump())
 

@@ -10,7 +10,7 @@ from eventapp.sandbox.courier import Switches
 from eventapp.sandbox.state import Payment, Refusal
 
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
-EVENTS = ["PAYMENT_STATUS_CHANGED", "DEPOSIT_CALLBACK"]
+EVENTS = ["PAYMENT_STATUS_CHANGED", "DEPOSIT_CALLBACK", "BILLING_DELETED"]
 
 
 def call(sandbox, request: Request, what: str) -> Response:

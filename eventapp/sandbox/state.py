@@ -9,12 +9,15 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
+from datetime import datetime
 
 from eventapp.sandbox.journal import Journal, made
+from eventapp.sandbox.times import KST
 
 READY, IN_PROGRESS, WAITING, DONE = "READY", "IN_PROGRESS", "WAITING_FOR_DEPOSIT", "DONE"
 CANCELED, PARTIAL, ABORTED, EXPIRED = "CANCELED", "PARTIAL_CANCELED", "ABORTED", "EXPIRED"
-CARD, TRANSFER, VIRTUAL_ACCOUNT = "CARD", "TRANSFER", "VIRTUAL_ACCOUNT"
+CARD, TRANSFER, VIRTUAL_ACCOUNT, MOBILE = "CARD", "TRANSFER", "VIRTUAL_ACCOUNT", "MOBILE_PHONE"
+NORMAL, BILLING = "NORMAL", "BILLING"
 
 MINUTE, HOUR, DAY = 60, 3600, 86400
 TO_AUTHENTICATE, TO_CONFIRM = 30 * MINUTE, 10 * MINUTE
@@ -24,7 +27,7 @@ LONGEST_VALID_HOURS = 2160
 NEVER = math.inf
 
 LEGAL = {  # None: a new payment
-    None: {READY, WAITING}, READY: {IN_PROGRESS, EXPIRED}, IN_PROGRESS: {DONE, WAITING, ABORTED, EXPIRED},
+    None: {READY, WAITING, DONE}, READY: {IN_PROGRESS, EXPIRED}, IN_PROGRESS: {DONE, WAITING, ABORTED, EXPIRED},
     WAITING: {DONE, CANCELED}, DONE: {CANCELED, PARTIAL, WAITING}, PARTIAL: {PARTIAL},
     CANCELED: set(), ABORTED: set(), EXPIRED: set(),
 }
@@ -70,6 +73,11 @@ class Payment:
     refund_done_at: float | None = None
     deposit_when_issued: bool = False
     reversed: bool = False  # the bank took a deposit notice back
+    kind: str = NORMAL
+    forced: str = ""  # the code with which card company or bank will refuse
+    card_number: str = "12345678****000*"
+    receipt_type: str = ""  # the cash receipt chosen in the window: 소득공제 or 지출증빙
+    receipts: list[dict] = field(default_factory=list)  # and what came of it
 
 
 class Books:
@@ -126,13 +134,15 @@ class Books:
             self._record(payment, notice=False)
             return payment
 
-    def authenticate(self, key: str, *, deposit_when_issued: bool = False) -> Payment:
+    def authenticate(self, key: str, *, deposit_when_issued: bool = False, forced: str = "") -> Payment:
+        """`forced`: the code with which the confirm will be refused."""
         with self.lock:
             self.sweep()
             payment = self.payments[key]
             if payment.status != READY:
                 raise Refusal("NOT_AVAILABLE_PAYMENT")
             payment.authenticated_at, payment.deposit_when_issued = self.now(), deposit_when_issued
+            payment.forced = forced
             self._move(payment, IN_PROGRESS)
             self._record(payment, notice=False)
             return payment
@@ -159,6 +169,7 @@ class Books:
                 raise Refusal("FORBIDDEN_REQUEST")
             if self._approved(account, order_id):
                 raise Refusal("DUPLICATED_ORDER_ID")
+            reject = reject or payment.forced
             if reject:
                 payment.failure = {"code": reject, "message": "결제가 거절되었습니다."}
                 self._move(payment, ABORTED)
@@ -183,6 +194,15 @@ class Books:
             self._record(payment)
             return payment
 
+    def charge(self, account: str, **values) -> Payment:
+        """Money by a billing key: done at once, and nobody is told."""
+        with self.lock:
+            if self._approved(account, values["order_id"]):
+                raise Refusal("DUPLICATED_ORDER_ID")
+            payment = self._new(account, kind=BILLING, **values)
+            self._approve(payment, notice=False)
+            return payment
+
     def cancel(self, account: str, key: str, *, reason: str, amount: int | None, refundable: int | None,
                tax_free: int, has_refund_account: bool) -> Payment:
         with self.lock:
@@ -199,6 +219,9 @@ class Books:
             payment.last_tx = self._transaction_key()
             payment.cancels.append({"amount": amount, "reason": reason, "left": payment.balance, "at": self.now(),
                                     "tx": payment.last_tx, "tax_free": tax_free})
+            payment.tax_free = min(max(payment.tax_free - tax_free, 0), payment.balance)
+            if payment.receipts and paid:
+                payment.receipts.append(self._receipt("CANCEL", amount))
             self._move(payment, CANCELED if whole else PARTIAL)
             self._record(payment, transaction=self._transaction(payment, -amount) if paid else None)
             return payment
@@ -221,7 +244,8 @@ class Books:
         if amount != payment.amount and not payment.partial_cancelable:
             raise Refusal("NOT_ALLOWED_PARTIAL_REFUND")
         due = REFUND_DUE.get(payment.method)
-        if due and payment.approved_at and self.now() > payment.approved_at + due:
+        late = due and payment.approved_at and self.now() > payment.approved_at + due
+        if late or (payment.method == MOBILE and _month(self.now()) != _month(payment.approved_at)):
             raise Refusal("EXCEED_MAX_REFUND_DUE")
         return amount
 
@@ -244,6 +268,7 @@ class Books:
                 raise Refusal("NOT_CANCELABLE_PAYMENT")
             self._move(payment, WAITING)
             payment.approved_at, payment.last_tx, payment.reversed = None, self._transaction_key(), True
+            payment.receipts.clear()
             self._record(payment, transaction=self._transaction(payment, -payment.amount))
             return payment
 
@@ -308,10 +333,18 @@ class Books:
         payment.last_tx = self._transaction_key()
         self._move(payment, WAITING)
 
-    def _approve(self, payment: Payment) -> None:
+    def _approve(self, payment: Payment, *, notice: bool = True) -> None:
         payment.approved_at, payment.last_tx = self.now(), self._transaction_key()
+        if payment.receipt_type:
+            payment.receipts.append(self._receipt("CONFIRM", payment.amount))
         self._move(payment, DONE)
-        self._record(payment, transaction=self._transaction(payment, payment.amount))
+        self._record(payment, transaction=self._transaction(payment, payment.amount), notice=notice)
+
+    def _receipt(self, transaction: str, amount: int) -> dict:
+        """A cash receipt that belongs to the payment."""
+        return {"key": f"{'c_' if transaction == 'CANCEL' else ''}rcpt_{secrets.token_hex(12)}", "amount": amount,
+                "number": "".join(secrets.choice("0123456789") for _ in range(9)), "transaction": transaction,
+                "at": self.now()}
 
     def _move(self, payment: Payment, status: str) -> None:
         if status not in LEGAL[payment.status or None]:
@@ -370,6 +403,11 @@ class Books:
             self.transactions.clear()
             self.open.clear()
             self.earliest, self.offset = NEVER, 0.0
+
+
+def _month(at: float) -> tuple[int, int]:
+    day = datetime.fromtimestamp(at, KST)
+    return day.year, day.month
 
 
 def _ends(payment: Payment) -> float:

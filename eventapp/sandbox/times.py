@@ -1,7 +1,7 @@
-"""Times as Toss's API takes them."""
-from datetime import datetime
+"""Times as Toss's API writes and takes them."""
+from datetime import datetime, timedelta, timezone
 
-from eventapp.sandbox.shapes import KST
+KST = timezone(timedelta(hours=9))
 
 
 def seoul(text) -> float | None:
@@ -13,3 +13,8 @@ def seoul(text) -> float | None:
         return (at if at.tzinfo else at.replace(tzinfo=KST)).timestamp()
     except (ValueError, OverflowError):
         return None
+
+
+def day(at: float) -> str:
+    """The day in Seoul, 2026-11-23."""
+    return datetime.fromtimestamp(at, KST).date().isoformat()

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from werkzeug.wrappers import Request, Response
 
-from eventapp.sandbox import shapes
+from eventapp.sandbox import magic, shapes
 from eventapp.sandbox.accounts import Account
 from eventapp.sandbox.faults import Fault
 from eventapp.sandbox.state import CARD, LONGEST_VALID_HOURS, MINUTE, TRANSFER, Payment, Refusal
@@ -28,11 +28,12 @@ STATUS = {code: status for status, codes in {
             INCORRECT_BASIC_AUTH_FORMAT FDS_ERROR FORBIDDEN_CONSECUTIVE_REQUEST NOT_CANCELABLE_AMOUNT
             NOT_CANCELABLE_PAYMENT NOT_CANCELABLE_PAYMENT_FOR_DORMANT_USER EXCEED_MAX_REFUND_DUE
             NOT_ALLOWED_PARTIAL_REFUND NOT_ALLOWED_PARTIAL_REFUND_WAITING_DEPOSIT EXCEED_CANCEL_LIMIT""",
-    404: "NOT_FOUND_PAYMENT NOT_FOUND_PAYMENT_SESSION NOT_FOUND",
+    404: "NOT_FOUND_PAYMENT NOT_FOUND_PAYMENT_SESSION NOT_FOUND NOT_FOUND_BILLING",
     409: "IDEMPOTENT_REQUEST_PROCESSING",
     429: "TOO_MANY_REQUESTS",
     500: """FAILED_PAYMENT_INTERNAL_SYSTEM_PROCESSING FAILED_INTERNAL_SYSTEM_PROCESSING UNKNOWN_PAYMENT_ERROR
-            FAILED_REFUND_PROCESS FAILED_PARTIAL_REFUND FAILED_METHOD_HANDLING_CANCEL COMMON_ERROR""",
+            FAILED_REFUND_PROCESS FAILED_PARTIAL_REFUND FAILED_METHOD_HANDLING_CANCEL COMMON_ERROR
+            FAILED_BILL_KEY_AUTH_CREATION FAILED_BILLING_AUTO_CANCEL""",
 }.items() for code in codes.split()}  # whatever is not here is a 400
 BAD_REQUESTS = frozenset("""
     ALREADY_PROCESSED_PAYMENT PROVIDER_ERROR INVALID_REQUEST INVALID_API_KEY INVALID_REJECT_CARD BELOW_MINIMUM_AMOUNT
@@ -44,7 +45,10 @@ BAD_REQUESTS = frozenset("""
     INVALID_BANK NOT_MATCHES_REFUNDABLE_AMOUNT EXCEED_CANCEL_AMOUNT_DISCOUNT_AMOUNT REFUND_REJECTED
     ALREADY_REFUND_PAYMENT FORBIDDEN_BANK_REFUND_REQUEST EXCEED_MAX_VALID_HOURS EXCEED_MAX_DUE_DATE
     DUPLICATED_ORDER_ID NOT_SUPPORTED_METHOD INVALID_ORDER_ID EXCEEDS_TRANSFER_AMOUNT_MAXIMUM
-    INVALID_IDEMPOTENCY_KEY INVALID_TEST_CODE
+    INVALID_IDEMPOTENCY_KEY INVALID_TEST_CODE NOT_MATCHES_CUSTOMER_KEY INVALID_BILL_KEY_REQUEST INVALID_BILLING_AUTH
+    NOT_SUPPORTED_CARD_TYPE NOT_REGISTERED_CARD_COMPANY ALREADY_REMOVED_BILLING_KEY BILLING_KEY_NOT_FOUND
+    INVALID_CARD_PASSWORD INVALID_CARD_IDENTITY INVALID_CUSTOMER_KEY DUPLICATED_CASH_RECEIPT
+    INVALID_CASH_RECEIPT_INFO INVALID_BUSINESS_NUMBER
 """.split())
 # Refused by card company or bank: the payment ends. Other errors leave it as it was.
 ENDS_IT = re.compile(r"REJECT_|INVALID_(STOPPED_)?CARD|EXCEED_MAX_|FDS_ERROR|INVALID_PASSWORD|CARD_PROCESSING_ERROR")
@@ -124,42 +128,45 @@ def _idempotently(sandbox, request: Request, secret_key: str, perform: Callable)
 
 # -- the calls --------------------------------------------------------------------------------------
 def confirm(sandbox, account: Account, body: dict, request: Request, forced: str) -> dict:
-    key, order_id, amount = body.get("paymentKey"), body.get("orderId"), _amount(body.get("amount"))
+    key, order_id, amount = body.get("paymentKey"), body.get("orderId"), amount_of(body.get("amount"))
     if not isinstance(key, str) or not isinstance(order_id, str) or amount is None:
         raise Refusal("INVALID_REQUEST")
+    forced = forced or magic.CONFIRM.get(amount, "")
     if forced and not ENDS_IT.match(forced):
         raise Refusal(forced)
-    return _wire(sandbox, sandbox.books.confirm(account.client_key, key, order_id, amount, reject=forced), account)
+    return wire(sandbox, sandbox.books.confirm(account.client_key, key, order_id, amount, reject=forced), account)
 
 
 def fetch(sandbox, account: Account, body: dict, request: Request, forced: str, key: str) -> dict:
     if forced:
         raise Refusal(forced)
     sandbox.books.sweep()
-    return _wire(sandbox, sandbox.books.find(account.client_key, key), account)
+    return wire(sandbox, sandbox.books.find(account.client_key, key), account)
 
 
 def fetch_order(sandbox, account: Account, body: dict, request: Request, forced: str, order_id: str) -> dict:
     if forced:
         raise Refusal(forced)
     sandbox.books.sweep()
-    return _wire(sandbox, sandbox.books.find_order(account.client_key, order_id), account)
+    return wire(sandbox, sandbox.books.find_order(account.client_key, order_id), account)
 
 
 def cancel(sandbox, account: Account, body: dict, request: Request, forced: str, key: str) -> dict:
     if forced:
         raise Refusal(forced)
-    reason, amount = body.get("cancelReason"), _amount(body.get("cancelAmount"))
-    refundable = _amount(body.get("refundableAmount"), least=0)
-    tax_free = _amount(body.get("taxFreeAmount", 0), least=0)
+    reason, amount = body.get("cancelReason"), amount_of(body.get("cancelAmount"))
+    refundable = amount_of(body.get("refundableAmount"), least=0)
+    tax_free = amount_of(body.get("taxFreeAmount", 0), least=0)
     wrong = not isinstance(reason, str) or not 0 < len(reason) <= 200 or tax_free is None \
         or (amount is None and "cancelAmount" in body) or (refundable is None and "refundableAmount" in body) \
         or body.get("currency", "KRW") != "KRW"
     if wrong:
         raise Refusal("INVALID_REQUEST")
+    if magic.said(reason):
+        raise Refusal(magic.said(reason))
     payment = sandbox.books.cancel(account.client_key, key, reason=reason, amount=amount, refundable=refundable,
                                    tax_free=tax_free, has_refund_account=_refund_account(body))
-    return _wire(sandbox, payment, account)
+    return wire(sandbox, payment, account)
 
 
 def _refund_account(body: dict) -> bool:
@@ -178,7 +185,7 @@ def _refund_account(body: dict) -> bool:
 def issue(sandbox, account: Account, body: dict, request: Request, forced: str) -> dict:
     if forced:
         raise Refusal(forced)
-    amount, tax_free = _amount(body.get("amount")), _amount(body.get("taxFreeAmount", 0), least=0)
+    amount, tax_free = amount_of(body.get("amount")), amount_of(body.get("taxFreeAmount", 0), least=0)
     texts = [body.get(name) for name in ("orderId", "orderName", "customerName", "bank")]
     if amount is None or tax_free is None or not all(isinstance(text, str) and 0 < len(text) <= 100 for text in texts):
         raise Refusal("INVALID_REQUEST")
@@ -190,7 +197,7 @@ def issue(sandbox, account: Account, body: dict, request: Request, forced: str) 
     payment = sandbox.books.issue(account.client_key, amount=amount, tax_free=tax_free, order_id=order_id,
                                   order_name=order_name, customer_name=customer_name, bank=bank,
                                   **due(body, sandbox.books.now()))
-    return _wire(sandbox, payment, account)
+    return wire(sandbox, payment, account)
 
 
 def due(body: dict, now: float) -> dict:
@@ -205,7 +212,7 @@ def due(body: dict, now: float) -> dict:
         if at > now + LONGEST_VALID_HOURS * 60 * MINUTE:
             raise Refusal("EXCEED_MAX_DUE_DATE")
         return {"due_at": at}
-    if hours is not None and (_amount(hours) is None):
+    if hours is not None and (amount_of(hours) is None):
         raise Refusal("INVALID_REQUEST")
     if hours is not None and hours > LONGEST_VALID_HOURS:
         raise Refusal("EXCEED_MAX_VALID_HOURS")
@@ -231,12 +238,12 @@ def transactions(sandbox, account: Account, body: dict, request: Request, forced
 
 
 # -- inside -----------------------------------------------------------------------------------------
-def _wire(sandbox, payment: Payment, account: Account) -> dict:
+def wire(sandbox, payment: Payment, account: Account) -> dict:
     with sandbox.books.lock:
         return shapes.payment(payment, account, sandbox.base)
 
 
-def _amount(value, least: int = 1) -> int | None:
+def amount_of(value, least: int = 1) -> int | None:
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     return value if type(value) is int and value >= least else None
@@ -254,8 +261,8 @@ def _error(code: str) -> tuple[int, dict]:
     return STATUS.get(code, 400), {"code": code, "message": f"SANDBOX: {code}"}
 
 
-def _answer(status: int, body: dict | list, key: str = "") -> Response:
-    response = Response(json.dumps(body, ensure_ascii=False), status, mimetype="application/json")
+def _answer(status: int, body: dict | list | None, key: str = "") -> Response:
+    response = Response("" if body is None else json.dumps(body, ensure_ascii=False), status, mimetype="application/json")
     response.headers["x-tosspayments-trace-id"] = secrets.token_hex(16)
     if key:
         response.headers["idempotency-key"] = key

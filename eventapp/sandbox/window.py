@@ -1,17 +1,20 @@
 """What the buyer sees: the stub of Toss's browser SDK and the page on which they approve, decline, close."""
 import json
 from pathlib import Path
-from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from werkzeug.utils import redirect
 from werkzeug.wrappers import Request, Response
 
+from eventapp.sandbox import magic
 from eventapp.sandbox.pages import page
-from eventapp.sandbox.state import CARD, READY, TRANSFER, VIRTUAL_ACCOUNT, WAITING, Payment, Refusal
-from eventapp.sandbox.toss import BANKS, LEAST, MOST_BY_TRANSFER, ORDER_ID, due
+from eventapp.sandbox.shapes import with_query
+from eventapp.sandbox.state import CARD, MOBILE, READY, TRANSFER, VIRTUAL_ACCOUNT, WAITING, Payment, Refusal
+from eventapp.sandbox.toss import LEAST, MOST_BY_TRANSFER, ORDER_ID, amount_of, due
 
 SDK = (Path(__file__).parent / "sdk.js").read_text(encoding="utf-8")
 SLOW = "timeout_after_commit:4"  # longer than a return page looks for the result
+PART = {TRANSFER: "transfer", VIRTUAL_ACCOUNT: "virtualAccount"}
+RECEIPT_TYPES = ("소득공제", "지출증빙", "미발행")
 
 
 def sdk(sandbox, request: Request) -> Response:
@@ -43,7 +46,7 @@ def begin(sandbox, client_key: str, customer_key: str | None, values) -> Payment
     if not isinstance(values, dict):
         raise Refusal("INVALID_PARAMETERS")
     method, amount = values.get("method"), values.get("amount")
-    if method not in (CARD, TRANSFER, VIRTUAL_ACCOUNT):
+    if method not in (CARD, TRANSFER, VIRTUAL_ACCOUNT, MOBILE):
         raise Refusal("NOT_SUPPORTED_METHOD")
     if not isinstance(amount, dict) or amount.get("currency") != "KRW":
         raise Refusal("INVALID_AMOUNT_CURRENCY")
@@ -62,10 +65,17 @@ def begin(sandbox, client_key: str, customer_key: str | None, values) -> Payment
     for name, code in (("successUrl", "INCORRECT_SUCCESS_URL_FORMAT"), ("failUrl", "INCORRECT_FAIL_URL_FORMAT")):
         if not str(values.get(name, "")).startswith(("http://", "https://")):
             raise Refusal(code)
-    more = due(values.get("virtualAccount") or {}, sandbox.books.now()) if method == VIRTUAL_ACCOUNT else {}
+    tax_free = amount_of(values.get("taxFreeAmount") or 0, least=0)
+    if tax_free is None or tax_free > value:
+        raise Refusal("INVALID_AMOUNT_VALUE")
+    part = values.get(PART.get(method, "")) or {}
+    receipt = (part.get("cashReceipt") or {}).get("type", "")
+    if receipt and receipt not in RECEIPT_TYPES:
+        raise Refusal("INVALID_PARAMETERS")
+    more = due(part, sandbox.books.now()) if method == VIRTUAL_ACCOUNT else {}
     return sandbox.books.open_window(
-        client_key, order_id=order_id, order_name=order_name, method=method, amount=value,
-        tax_free=values.get("taxFreeAmount") or 0, customer_name=str(values.get("customerName", ""))[:100],
+        client_key, order_id=order_id, order_name=order_name, method=method, amount=value, tax_free=tax_free,
+        receipt_type=receipt.replace("미발행", ""), customer_name=str(values.get("customerName", ""))[:100],
         customer_key=None if customer_key == "@@ANONYMOUS" else customer_key,
         success_url=values["successUrl"], fail_url=values["failUrl"], **more)
 
@@ -76,7 +86,7 @@ def window(sandbox, request: Request, key: str) -> Response:
     if payment is None:
         return page("refused.html", 404, code="NOT_FOUND_PAYMENT")
     return page("window.html", payment=payment, open=payment.status == READY, waiting=payment.status == WAITING,
-                banks=sorted(BANKS))
+                codes=magic.IN_THE_WINDOW)
 
 
 def of_order(sandbox, request: Request, order_id: str) -> Response:
@@ -105,26 +115,24 @@ def press(sandbox, request: Request, key: str, action: str) -> Response:
                           orderId=payment.order_id)
         if action == "timeout":
             sandbox.faults.add("confirm", SLOW, 1, payment.order_id)
-        return _approve(sandbox, payment, deposit=action == "deposit")
+        forced = request.form.get("code", "")
+        return _approve(sandbox, payment, deposit=action == "deposit",
+                        forced=forced if forced in magic.IN_THE_WINDOW else "")
     except Refusal as refusal:
         return page("refused.html", 409, code=refusal.code)
 
 
-def _approve(sandbox, payment: Payment, *, deposit: bool = False) -> Response:
-    sandbox.books.authenticate(payment.key, deposit_when_issued=deposit)
+def _approve(sandbox, payment: Payment, *, deposit: bool = False, forced: str = "") -> Response:
+    sandbox.books.authenticate(payment.key, deposit_when_issued=deposit, forced=forced)
     return redirect(success_url(payment), 303)
 
 
 def success_url(payment: Payment) -> str:
-    return _with(payment.success_url, paymentKey=payment.key, orderId=payment.order_id, amount=payment.amount)
+    """A widget says its kind of payment too."""
+    kind = {"paymentType": "NORMAL"} if "_gck_" in payment.account else {}
+    return with_query(payment.success_url, paymentKey=payment.key, orderId=payment.order_id, amount=payment.amount,
+                      **kind)
 
 
 def _leave(url: str, **query) -> Response:
-    return redirect(_with(url, **query), 303)
-
-
-def _with(url: str, **query) -> str:
-    """The shop's own parameters stay, Toss's come behind them."""
-    parts = urlsplit(url)
-    pairs = [*parse_qsl(parts.query, keep_blank_values=True), *query.items()]
-    return urlunsplit(parts._replace(query=urlencode(pairs)))
+    return redirect(with_query(url, **query), 303)

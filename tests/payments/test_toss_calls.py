@@ -237,7 +237,7 @@ def test_the_money_of_a_paid_account_needs_somewhere_to_go(gateway):
         gateway.cancel(waiting)
     assert refused.value.code == "INVALID_REFUND_ACCOUNT_INFO"
     going = gateway.cancel(waiting, refund_account=BACK)
-    assert (going.status, going.balance, going.refunded) == (REFUND_PENDING, 0, 50000)
+    assert (going.status, going.balance, going.refunded, going.consistent) == (REFUND_PENDING, 0, 0, True)
     gateway.control("clock", advance=2 * 86400 + 60)
     assert gateway.fetch(waiting).status == REFUNDED
 

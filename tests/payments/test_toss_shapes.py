@@ -15,6 +15,7 @@ from eventapp.payments.provider import (
     CARD,
     EXPIRED,
     FAILED,
+    MOBILE,
     OTHER,
     PAID,
     PARTIALLY_REFUNDED,
@@ -89,7 +90,7 @@ def test_each_status_has_its_meaning(changes, status):
 
 
 @pytest.mark.parametrize("method, ours", [
-    ("카드", CARD), ("간편결제", CARD), ("계좌이체", BANK_TRANSFER), ("휴대폰", OTHER), ("마음", OTHER), (7, OTHER)])
+    ("카드", CARD), ("간편결제", CARD), ("계좌이체", BANK_TRANSFER), ("휴대폰", MOBILE), ("문화상품권", OTHER), ("마음", OTHER), (7, OTHER)])
 def test_methods(method, ours):
     assert payment(method=method).method == ours
 

@@ -41,6 +41,8 @@ class Stand:
     """The gateway refuses a refund that believes in another balance."""
     contests = False
     """Card holders' disputes are told."""
+    never = GatewayRef("ev_never_opened")
+    """A payment that was never opened."""
     variables: tuple[str, ...] = ()
     """The names of the environment that bring keys of the gateway's own test environment."""
 
