@@ -33,7 +33,7 @@ ALL = (
         "about": {
             "ko": "퇴근길에 들러 만든 것을 보여 주고 배운 것을 나누는 모임입니다. 2019년부터 매달 서면과 해운대를 오가며 열립니다.",
             "en": "People who build things, showing them to each other after work. Monthly since 2019, in Seomyeon and Haeundae."},
-        "business": {"name": "부산 개발자 모임", "representative": "정태윤", "number": "605-80-11926",
+        "business": {"name": "부산 개발자 모임", "representative": "정태윤", "number": "605-80-11925",
                      "address": "부산광역시 부산진구 서전로 8, 7층", "privacy_officer": "정태윤"},
         "bank_account": {"bank": "busan", "number": "101-2074-5513-08", "holder": "정태윤(부산개발자모임)"},
         "people": (("owner", "정태윤", "ORG_OWNER", []), ("staff", "손유진", "ORG_STAFF", ["approve"])),
@@ -45,7 +45,7 @@ ALL = (
         "about": {
             "ko": "1954년에 문을 연 한빛대학교의 공개 강연과 동문 행사를 안내합니다. 대부분의 강연은 누구나 무료로 들을 수 있습니다.",
             "en": "Public lectures and alumni events of Hanbit University, founded in 1954. Most lectures are free and open to all."},
-        "business": {"name": "학교법인 한빛학원", "representative": "윤서경", "number": "314-82-00752",
+        "business": {"name": "학교법인 한빛학원", "representative": "윤서경", "number": "314-82-00754",
                      "mail_order_number": "제2018-대전유성-0142호", "address": "대전광역시 유성구 한빛로 77", "privacy_officer": "오민석"},
         "bank_account": {"bank": "hana", "number": "660-910045-22304", "holder": "한빛대학교"},
         "people": (("owner", "윤서경", "ORG_OWNER", []), ("admin", "오민석", "ORG_ADMIN", ["export"])),

@@ -38,8 +38,13 @@ FORGET_AFTER = timedelta(days=30)
 def may_ask(order: Order) -> bool:
     """Whether the buyer may say, or say anew, for what number it is issued."""
     receipt = standing(order)
-    return order.currency == CURRENCY and order.total > 0 and order.method in METHODS \
+    return order.currency == CURRENCY and order.total > 0 and _is_cash(order) \
         and (receipt is None or (receipt.state in ("wanted", "failed") and not receipt.linked))
+
+
+def _is_cash(order: Order) -> bool:
+    return order.method in (*METHODS, "cash") or db.session.scalar(select(Payment.id).where(
+        Payment.order_id == order.id, Payment.method.in_(METHODS), Payment.balance > 0).limit(1)) is not None
 
 
 def check(kind: str, identity: str, order_phone: str = "") -> dict[str, str]:
@@ -78,7 +83,7 @@ def ask(order: Order, kind: str, identity: str, *, by) -> CashReceipt | None:
     wrong = check(kind, identity, order.phone)
     if wrong:
         raise RefusedFields(wrong)
-    if order.currency != CURRENCY or order.method not in METHODS:
+    if order.currency != CURRENCY or not _is_cash(order):
         raise Refused(_("There is a cash receipt only for transfers, not for cards."), "receipt")
     if receipt is None:
         receipt = CashReceipt(order_id=order.id, kind=kind)

@@ -4,14 +4,17 @@ The number is taken under the lock of its series in the transaction that writes 
 leaves no gap. What a document says is kept with it in all languages: printed years later, it says the same.
 """
 from dataclasses import dataclass
+from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import func, literal, select
 from sqlalchemy.dialects.postgresql import insert
 
-from eventapp import clock, faults
-from eventapp.domain import attempts, registering
+from eventapp import clock, faults, languages
+from eventapp.domain import attempts, ledger, registering
+from eventapp.domain.listing import METHOD_WORDS
 from eventapp.extensions import db
+from eventapp.languages import localized
 from eventapp.models import (
     Document,
     DocumentSeries,
@@ -28,6 +31,7 @@ from eventapp.models import (
 )
 from eventapp.money import vat_included
 from eventapp.outbox import later
+from eventapp.tickets import values
 
 RECEIPT, NOTE = "receipt", "refund"
 KINDS = {"paid": RECEIPT, "returned": RECEIPT, "refunded": NOTE, "reversed": NOTE}
@@ -187,7 +191,7 @@ def _tax_free_told(payment: Payment, entry: LedgerEntry, refund: Refund | None) 
 
 # -- what it says --------------------------------------------------------------------------------------------
 
-def _about(order: Order, payment: Payment, entry: LedgerEntry, event: Event, organization: Organization) -> dict:
+def _about(order: Order, payment: Payment, entry: LedgerEntry | None, event: Event, organization: Organization) -> dict:
     """Who sold what to whom, and how it was paid."""
     account = db.session.get(GatewayAccount, payment.account_id) if payment.account_id else None
     return {
@@ -196,7 +200,8 @@ def _about(order: Order, payment: Payment, entry: LedgerEntry, event: Event, org
         "buyer": {"name": order.name, "numbers": [one.number for one in registering.of_order(order)]},
         "event": {"title": event.title, "starts_at": event.starts_at.isoformat(), "ends_at": event.ends_at.isoformat(),
                   "timezone": event.timezone},
-        "method": payment.method, "paid_with": payment.paid_with, "moved_at": entry.created_at.isoformat(), "movement": entry.kind,
+        "method": payment.method, "paid_with": payment.paid_with,
+        **({"moved_at": entry.created_at.isoformat(), "movement": entry.kind} if entry else {}),
         "reference": payment.gateway_order_id, "timezone": organization.timezone,
         "test": account is not None and account.mode == "test",
     }
@@ -258,3 +263,66 @@ def _returned(entry: LedgerEntry, refund: Refund | None) -> list[dict]:
 
 def of(order: Order) -> list[Document]:
     return list(db.session.scalars(select(Document).where(Document.order_id == order.id).order_by(Document.id)))
+
+
+def one_of(order: Order, document_id: int) -> Document | None:
+    document = db.session.get(Document, document_id)
+    return document if document and document.order_id == order.id else None
+
+
+# -- as plain values, in the language that is being spoken -----------------------------------------------------
+
+def paper(document: Document) -> values.Paper:
+    """What is printed: from what the document keeps, and from nowhere else."""
+    content = document.content
+    event = content["event"]
+    return values.Paper(
+        kind=document.kind, movement=content["movement"], number=document.name, issued_at=document.created_at,
+        timezone=content["timezone"], seller=_seller(content["seller"]), buyer=content["buyer"]["name"],
+        numbers=tuple(content["buyer"]["numbers"]), event=localized(event["title"]), event_when=_when(event),
+        lines=tuple(map(_paper_line, content["lines"])), amount=document.amount, tax_free=document.tax_free, supply=document.supply,
+        vat=document.vat, currency=document.currency, method=str(METHOD_WORDS.get(content["method"], content["method"])),
+        moved_at=datetime.fromisoformat(content["moved_at"]), reference=content["reference"], paid_with=content["paid_with"],
+        refers_to=content.get("refers_to", ""), kept=content.get("kept", 0), test=content["test"])
+
+
+def _seller(kept: dict) -> values.Seller:
+    business = kept["business"]
+    return values.Seller(
+        name=localized(kept["name"]), business_name=business.get("name", ""), representative=business.get("representative", ""),
+        business_number=business.get("number", ""), mail_order_number=business.get("mail_order_number", ""),
+        address=business.get("address", ""), email=kept["email"], phone=kept["phone"])
+
+
+def _when(event: dict) -> str:
+    starts, ends = (languages.day(datetime.fromisoformat(event[name]), event["timezone"], year=True) for name in ("starts_at", "ends_at"))
+    return starts if starts == ends else f"{starts} – {ends}"
+
+
+def _paper_line(line: dict) -> values.PaperLine:
+    if line["kind"] != "sold":
+        return values.PaperLine(line["kind"], line["amount"])
+    return values.PaperLine("sold", line["amount"], localized(line["name"]), " · ".join(filter(None, (
+        localized(line["tier"]), line["who"], line["number"]))), line["quantity"], line["unit_price"], line["tax_free"], line.get("kept", 0))
+
+
+def statement(order: Order) -> values.Statement:
+    """How an order stands now, every movement with its document."""
+    event, organization = db.session.get(Event, order.event_id), db.session.get(Organization, order.org_id)
+    moved = db.session.execute(select(LedgerEntry, Document).outerjoin(Document, Document.entry_id == LedgerEntry.id).where(
+        LedgerEntry.order_id == order.id, LedgerEntry.kind.in_(KINDS)).order_by(LedgerEntry.id)).all()
+    payments = db.session.scalars(select(Payment).where(Payment.order_id == order.id)).all()
+    left = sum((left_of(payment) for payment in payments), NOTHING)
+    now, (owed, paid) = clock.now(), ledger.owed_and_paid(order)
+    given = ledger.refunded(order)
+    about = _about(order, payments[-1] if payments else Payment(method=order.method), None, event, organization)
+    return values.Statement(
+        as_of=f"{languages.day(now, organization.timezone, year=True)} {languages.time_of_day(now, organization.timezone)}",
+        timezone=organization.timezone, seller=_seller(about["seller"]), buyer=order.name,
+        event=localized(event.title), event_when=_when(about["event"]),
+        lines=tuple(_paper_line(_line(item, registration)) for item, registration in _line_items(order, Registration.holds)),
+        movements=tuple(values.Movement(
+            entry.created_at, entry.kind, document.name if document else "", **{"came" if KINDS[entry.kind] == RECEIPT else "went": entry.amount})
+            for entry, document in moved),
+        sold=ledger.charged(order) - ledger.kept(order), kept=ledger.kept(order), received=paid + given, given_back=given, owed=owed, vat=left.vat,
+        tax_free=left.tax_free, currency=order.currency, test=about["test"])

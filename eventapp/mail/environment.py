@@ -20,7 +20,7 @@ def environment() -> Environment:
                        autoescape=select_autoescape(("html",)), trim_blocks=True, lstrip_blocks=True,
                        extensions=["jinja2.ext.i18n"])
     made.install_gettext_callables(*languages.for_templates(), newstyle=True)
-    made.filters.update(money=_money, when=languages.when, span=span, zone=_zone)
+    made.filters.update(money=_money, when=languages.when, date=_date, span=span, zone=_zone)
     made.globals.update(locale=languages.current_locale)
     return made
 
@@ -39,6 +39,10 @@ def span(event: Event) -> tuple[str, str]:
 
 def _money(amount: int, currency: str) -> str:
     return money_text(amount, currency, languages.current_locale())
+
+
+def _date(moment: datetime, zone: str) -> str:
+    return languages.day(moment, zone, year=True)
 
 
 def _zone(zone: str, moment: datetime) -> str:

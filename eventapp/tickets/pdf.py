@@ -1,4 +1,4 @@
-"""Tickets as PDF, made in one long-lived child per process (`renderer.py`), shared by the process's threads."""
+"""Tickets and receipts as PDF, made in one long-lived child per process (`renderer.py`), shared by the process's threads."""
 import base64
 import os
 import select
@@ -12,10 +12,10 @@ from pathlib import Path
 
 from markupsafe import Markup
 
-from eventapp.languages import force_locale
+from eventapp.languages import current_locale, force_locale
 from eventapp.mail.environment import environment
 from eventapp.tickets import qr
-from eventapp.tickets.values import Ticket
+from eventapp.tickets.values import Paper, Statement, Ticket
 
 RENDERER = Path(__file__).with_name("renderer.py")  # as a file: as a module it would load the whole application
 SECONDS = 20  # for one document; a hundred tickets take two
@@ -55,9 +55,18 @@ def _picture(code: str) -> str:
     return "data:image/png;base64," + base64.b64encode(qr.png(code, module=4)).decode()
 
 
-def render(html: str) -> bytes:
-    """`html` with `templates/pdf/ticket.css` as PDF; raises RenderFailed."""
-    body = html.encode()
+def paper(value: Paper) -> bytes:
+    """A receipt, or the note of a refund, in the language that is being spoken."""
+    return render(environment().get_template(f"pdf/{value.kind}.html").render(paper=value, language=current_locale()), "paper")
+
+
+def statement(value: Statement) -> bytes:
+    return render(environment().get_template("pdf/statement.html").render(paper=value, language=current_locale()), "paper")
+
+
+def render(html: str, style: str = "ticket") -> bytes:
+    """`html` with `templates/pdf/<style>.css` as PDF; raises RenderFailed."""
+    body = f"{style}\0{html}".encode()
     if len(body) > LONGEST:
         raise RenderFailed("the document is too long")
     with _child.lock:

@@ -1,11 +1,12 @@
 """The child that turns HTML into PDF: started and talked to by `pdf.py` over its pipes.
 
-It reads fonts and style sheet once and then serves page after page. It gets its HTML from our templates, but with
+It reads fonts and style sheets once and then serves page after page. It gets its HTML from our templates, but with
 people's words in it, so it is fenced in: memory is limited, nothing is fetched but `data:` and our own static files,
 and no socket can be opened nor program started, whatever a library might want. It ends when its parent does, and
 when nobody has asked for a minute, so that its memory is only used while tickets are being made.
 
-On the wire, both ways: four bytes of length, then as many bytes. The first byte of an answer is 0 (PDF) or 1 (why not).
+On the wire, both ways: four bytes of length, then as many bytes. A question is the style's name, a zero byte and the HTML;
+the first byte of an answer is 0 (PDF) or 1 (why not).
 """
 import gc
 import os
@@ -24,7 +25,8 @@ from weasyprint.text.fonts import FontConfiguration
 from weasyprint.urls import FatalURLFetchingError, URLFetcher
 
 STATIC = (Path(__file__).parent.parent / "static").resolve()
-STYLE = Path(__file__).parent.parent / "templates" / "pdf" / "ticket.css"
+FOLDER = Path(__file__).parent.parent / "templates" / "pdf"
+STYLES = ("ticket", "paper")
 IDLE = 60  # seconds
 FORBIDDEN = ("socket.connect", "socket.getaddrinfo", "socket.gethostbyname", "socket.sendto", "socket.bind",
              "subprocess.Popen", "os.exec", "os.posix_spawn", "os.system", "os.fork", "os.forkpty")
@@ -46,8 +48,9 @@ def main(memory: int):
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all of a terminal; it is the parent who decides
     parent = os.getppid()
     fetcher, fonts = OwnFilesOnly(allowed_protocols=("data", "file"), allow_redirects=False), FontConfiguration()
-    style = CSS(filename=str(STYLE), font_config=fonts, url_fetcher=fetcher)
-    HTML(string="<p>가 A", url_fetcher=fetcher).write_pdf(font_config=fonts, stylesheets=[style])  # warm
+    faces, *rest = (CSS(filename=str(FOLDER / f"{name}.css"), font_config=fonts, url_fetcher=fetcher) for name in ("fonts", *STYLES))
+    styles = {name: [faces, style] for name, style in zip(STYLES, rest, strict=True)}
+    HTML(string="<p>가 A", url_fetcher=fetcher).write_pdf(font_config=fonts, stylesheets=styles["ticket"])  # warm
     _fence(memory)
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
     wire_in, wire_out = sys.stdin.buffer, sys.stdout.buffer
@@ -55,10 +58,11 @@ def main(memory: int):
     gc.freeze()
     gc.disable()  # tidying up waits until the answer is out
     _answer(wire_out, b"\0")  # ready
-    while (html := _question(wire_in)) is not None:
+    while (question := _question(wire_in)) is not None:
         try:
-            pdf = HTML(string=html.decode(), base_url=STATIC.as_uri() + "/", url_fetcher=fetcher).write_pdf(
-                font_config=fonts, stylesheets=[style])
+            name, _zero, html = question.decode().partition("\0")
+            pdf = HTML(string=html, base_url=STATIC.as_uri() + "/", url_fetcher=fetcher).write_pdf(
+                font_config=fonts, stylesheets=styles[name])
             _answer(wire_out, b"\0" + pdf)
         except MemoryError:
             _answer(wire_out, b"\1out of memory")

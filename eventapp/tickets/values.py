@@ -76,3 +76,94 @@ class Ticket:
     event: Event
     participant: Participant
     locale: str
+
+
+@dataclass(frozen=True)
+class Seller:
+    """Who gives a receipt, as it was then."""
+
+    name: str
+    business_name: str = ""
+    representative: str = ""
+    business_number: str = ""
+    mail_order_number: str = ""
+    address: str = ""
+    email: str = ""
+    phone: str = ""
+
+
+@dataclass(frozen=True)
+class PaperLine:
+    """`kind`: sold, or what else the money was for. `detail`: for whom."""
+
+    kind: str
+    amount: int
+    name: str = ""
+    detail: str = ""
+    quantity: int = 1
+    unit_price: int = 0
+    tax_free: bool = False
+    kept: int = 0
+
+
+@dataclass(frozen=True)
+class Paper:
+    """A receipt, or the note of a refund: `kind` is receipt or refund, `movement` what happened in the ledger."""
+
+    kind: str
+    movement: str
+    number: str
+    issued_at: datetime
+    timezone: str
+    seller: Seller
+    buyer: str
+    numbers: tuple[str, ...]
+    event: str
+    event_when: str
+    lines: tuple[PaperLine, ...]
+    amount: int
+    tax_free: int
+    supply: int
+    vat: int
+    currency: str
+    method: str
+    moved_at: datetime
+    reference: str
+    paid_with: str = ""
+    refers_to: str = ""
+    kept: int = 0
+    test: bool = False
+
+
+@dataclass(frozen=True)
+class Movement:
+    """A line of a statement: `came` and `went` are the buyer's money."""
+
+    at: datetime
+    kind: str
+    document: str = ""
+    came: int = 0
+    went: int = 0
+
+
+@dataclass(frozen=True)
+class Statement:
+    """How an order stands at a moment (`as_of`): what was sold, what came, what went back."""
+
+    as_of: str
+    timezone: str
+    seller: Seller
+    buyer: str
+    event: str
+    event_when: str
+    lines: tuple[PaperLine, ...]
+    movements: tuple[Movement, ...]
+    sold: int
+    kept: int
+    received: int
+    given_back: int
+    owed: int
+    vat: int
+    tax_free: int
+    currency: str
+    test: bool = False

@@ -8,6 +8,7 @@ from eventapp.blueprints.public import (
     organization,
     pay,
     payment,
+    receipts,
     refund,
     register,
     returning,
@@ -15,5 +16,5 @@ from eventapp.blueprints.public import (
 )
 
 bp = Blueprint("public", __name__)
-for module in (organization, event, register, payment, pay, returning, order, refund, cash_receipt, ticket):
+for module in (organization, event, register, payment, pay, returning, order, refund, cash_receipt, receipts, ticket):
     bp.register_blueprint(module.bp)

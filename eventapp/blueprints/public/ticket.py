@@ -27,13 +27,16 @@ def show(event, token):
 
 
 def document(registrations, papers: ticketing.Papers, name: str) -> Response:
+    return drawn(ticketing.pdf.tickets, [papers.ticket(registration) for registration in registrations], name)
+
+
+def drawn(draw, value, name: str) -> Response:
     """Drawn without a transaction open; when too many ask at once, some are asked to come back."""
-    tickets = [papers.ticket(registration) for registration in registrations]
     checkpoint()
     if not drawing.acquire(timeout=PATIENCE):
         raise ServiceUnavailable(retry_after=PATIENCE)
     try:
-        content = ticketing.pdf.tickets(tickets)
+        content = draw(value)
     finally:
         drawing.release()
     return Response(content, mimetype="application/pdf", headers={"Content-Disposition": f'inline; filename="{name}"'})
