@@ -17,7 +17,8 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from eventapp import clock, storage
 from eventapp.config import Settings
-from eventapp.extensions import db
+from eventapp.domain import noticing
+from eventapp.extensions import db, platform
 from eventapp.models import Probe
 
 PATIENCE = 4.0
@@ -40,6 +41,8 @@ def ask(what: Callable, settings: Settings) -> tuple[str, dict]:
     began = time.perf_counter()
     try:
         detail = what(settings)
+    except GatewayAway as error:
+        return "unhealthy", {"error": "ConnectionError", "away": str(error)}
     except Exception as error:
         return "unhealthy", {"error": type(error).__name__}  # its text may hold an address with a password
     if detail is None:
@@ -55,14 +58,36 @@ def ask_redis(settings: Settings) -> dict | None:
     return {}
 
 
+GATEWAYS = {"toss": ("toss_secret_key", "/v1/payments/none"), "portone": ("portone_api_secret", "/payments/none"),
+            "stripe": ("stripe_secret_key", "/v1/account")}
+"""By the setting that says that it is used: a question that costs nothing and that it answers without a key."""
+
+
 def ask_payment(settings: Settings) -> dict | None:
-    """Whether the gateway answers at all; whether keys are good stands with each account."""
-    if not settings.toss_secret_key:
+    """Whether the gateways answer at all; whether keys are good stands with each account. Many notices that are signed rightly and
+    bear another time than ours say that our clock is wrong."""
+    used = {name: path for name, (setting, path) in GATEWAYS.items() if getattr(settings, setting)}
+    if not used:
         return None
-    answer = httpx.get(settings.toss_api_url + "/v1/payments/none", timeout=PATIENCE, trust_env=False)
-    if answer.status_code >= 500:
-        raise ConnectionError
-    return {"mode": "sandbox"} if settings.sandboxed else {}
+    silent = [name for name, path in used.items() if not answers(getattr(settings, f"{name}_api_url") + path)]
+    if silent:
+        raise GatewayAway(", ".join(silent))
+    detail = {"gateways": sorted(used)} | ({"mode": "sandbox"} if settings.sandboxed else {})
+    with platform.session() as session:
+        late = noticing.off_the_clock(session)
+    return detail | ({"warning": f"{late} signed notices of the last hour bear another time than ours: is the clock right?"}
+                     if late >= noticing.CLOCK_IN_DOUBT else {})
+
+
+class GatewayAway(ConnectionError):
+    """Names those that do not answer."""
+
+
+def answers(url: str) -> bool:
+    try:
+        return httpx.get(url, timeout=PATIENCE, trust_env=False).status_code < 500
+    except httpx.HTTPError:
+        return False
 
 
 def ask_email(settings: Settings) -> dict:

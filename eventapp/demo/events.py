@@ -2,10 +2,12 @@
 from datetime import date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
+from sqlalchemy import select
+
 from eventapp.demo import wmc
-from eventapp.domain import checking_in, ticketing
+from eventapp.domain import checking_in, refund_rules, ticketing
 from eventapp.extensions import db
-from eventapp.models import Event, EventSession, FormVersion, Program, Quota, QuotaProgram
+from eventapp.models import Event, EventSession, FormVersion, GatewayAccount, Program, Quota, QuotaProgram
 
 SEOUL = ZoneInfo("Asia/Seoul")
 
@@ -192,4 +194,51 @@ def open_lecture(now) -> Event:
                   session(day, "17:15", "18:00", "질문과 다과", "Questions and refreshments")])
 
 
-OF = {"seoul-ubf": (conference, leaders_retreat, summer_retreat), "busan-meetup": (build_night,), "hanbit-university": (open_lecture,)}
+def alumni_evening(now) -> Event:
+    """Paid, through the university's own gateway."""
+    day = weekday(now, 20, 4)
+    return make(
+        slug="alumni-evening", code="AE",
+        title={"ko": "동문의 밤", "en": "Alumni evening"},
+        summary={"ko": "졸업생과 재학생이 한 상에 둘러앉는 저녁입니다.", "en": "Graduates and students around one table."},
+        description={
+            "ko": "저녁 식사와 짧은 공연, 그리고 장학금 전달식이 있습니다. 참가비의 일부는 장학금으로 쓰입니다.\n\n"
+                  "자리는 학과별로 마련해 두었습니다. 같이 앉고 싶은 분이 있으면 등록할 때 적어 주세요.",
+            "en": "Dinner, a little music, and this year's scholarships. A part of the fee goes into them.\n\n"
+                  "Tables are by department. Tell us when you register if you would like to sit with somebody."},
+        venue={"name": {"ko": "한빛대학교 교직원회관", "en": "Faculty House, Hanbit University"},
+               "address": {"ko": "대전광역시 유성구 한빛로 77", "en": "77 Hanbit-ro, Yuseong-gu, Daejeon"}},
+        starts_at=local(day, "18:30"), ends_at=local(day, "21:30"), methods=["card", "virtual_account", "manual_transfer"],
+        cancellable_until=local(day - timedelta(days=3), "00:00"), max_participants=10, created_at=now - timedelta(days=18),
+        contact_email="alumni@hanbit-university.example", form=SMALL_FORM, refund_rules=refund_rules.PERFORMANCES,
+        programs=[{"code": "dinner", "kind": "admission", "name": {"ko": "만찬 참석", "en": "Dinner"},
+                   "description": {"ko": "식사와 음료를 포함합니다.", "en": "With food and drinks."}, "tiers": [price(60_000)]}],
+        quotas=[(180,)],
+        sessions=[session(day, "18:30", "19:00", "맞이", "Reception"), session(day, "19:00", "20:30", "만찬과 공연", "Dinner and music"),
+                  session(day, "20:30", "21:30", "장학금 전달식", "Scholarships")])
+
+
+def summer_school(now) -> Event:
+    """For guests from abroad, in dollars, through an account of its own."""
+    first = weekday(now, 60, 0)
+    account = db.session.scalar(select(GatewayAccount).where(GatewayAccount.provider == "stripe"))
+    return make(
+        slug="international-school", code="IS", currency="USD", gateway_account_id=account and account.id,
+        title={"ko": "국제 여름학교", "en": "International school"},
+        summary={"ko": "해외 학생을 위한 닷새의 한국어와 한국사", "en": "Five days of Korean language and history for students from abroad"},
+        description={
+            "ko": "오전에는 한국어 수업, 오후에는 답사를 합니다. 기숙사와 식사를 포함합니다. 참가비는 미국 달러로 받습니다.",
+            "en": "Language classes in the morning, walks through history in the afternoon. With a room in the dormitory and meals. Fees are in US "
+                  "dollars."},
+        venue={"name": {"ko": "한빛대학교 국제관", "en": "International House, Hanbit University"},
+               "address": {"ko": "대전광역시 유성구 한빛로 77", "en": "77 Hanbit-ro, Yuseong-gu, Daejeon"}},
+        starts_at=local(first, "09:00"), ends_at=local(first + timedelta(days=4), "17:00"), methods=["card"],
+        cancellable_until=local(first - timedelta(days=14), "00:00"), max_participants=5, created_at=now - timedelta(days=16),
+        contact_email="international@hanbit-university.example", form=SMALL_FORM, refund_rules=refund_rules.PERFORMANCES,
+        programs=[{"code": "school", "kind": "admission", "name": {"ko": "여름학교 전체", "en": "The whole week"},
+                   "description": {"ko": "기숙사 4박과 식사 포함", "en": "Four nights and all meals"}, "tiers": [price(48_000)]}],
+        quotas=[(40,)],
+        sessions=[session(first, "09:00", "12:00", "한국어 1", "Korean 1"), session(first, "14:00", "17:00", "백제의 길", "The road of Baekje")])
+
+
+OF = {"seoul-ubf": (conference, leaders_retreat, summer_retreat), "busan-meetup": (build_night,), "hanbit-university": (open_lecture, alumni_evening, summer_school)}

@@ -69,8 +69,10 @@ PLANS = {
     "summer-retreat": ([("card", 1, 60), ("card", 3, 4), ("transfer", 1, 25), ("refunded", 1, 4)], "card"),
     "build-night": ([("free", 1, 14), ("asked", 1, 9), ("rejected", 1, 3)], None),
     "open-lecture": ([("free", 1, 64), ("free", 3, 4)], None),
+    "alumni-evening": ([("card", 1, 22), ("card", 2, 9), ("account", 1, 6), ("transfer", 1, 5), ("waiting", 1, 3), ("refunded", 1, 2)], None),
+    "international-school": ([("card", 1, 9), ("card", 2, 1), ("refunded", 1, 1)], None),
 }
-ABROAD = {"wmc-2026": 0.4, "summer-retreat": 0.4, "build-night": 0.12, "open-lecture": 0.1}
+ABROAD = {"wmc-2026": 0.4, "summer-retreat": 0.4, "build-night": 0.12, "open-lecture": 0.1, "international-school": 1}
 TAGS = ("volunteer", "choir", "interpreter", "speaker")
 NOTES = ("전화로 도착 시각 확인함", "단체 버스 2호차", "영수증 요청", "Asked for a room on the ground floor", "Will pay the rest at the desk")
 FLAGS = ("휠체어 안내", "VIP", "이름표 다시 확인", "Needs a receiver")
@@ -262,7 +264,7 @@ def payment(event, story, account, own) -> dict:
     virtual = {"bank": "shinhan", "number": f"X562{story.order_id:010}", "holder": story.people[0].name}
     return {
         "order_id": story.order_id, "account_id": account.id if account and not by_hand else None,
-        "provider": "manual" if by_hand else "toss", "method": story.kind.method, "gateway_order_id": reference(story),
+        "provider": "manual" if by_hand else account.provider if account else "toss", "method": story.kind.method, "gateway_order_id": reference(story),
         "gateway_key": None if by_hand else f"tdemo_{story.order_id}", "amount": story.total, "currency": event.currency,
         "status": status, "balance": story.total if money == "paid" else 0,
         "virtual_account": own if by_hand else virtual if story.kind.method == "virtual_account" else None,

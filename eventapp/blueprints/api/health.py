@@ -5,7 +5,7 @@ from datetime import timedelta
 from flask import Blueprint, current_app, jsonify
 from sqlalchemy import func, select, text
 
-from eventapp import clock
+from eventapp import clock, probing
 from eventapp.extensions import db
 from eventapp.models import OutboxItem, Probe
 from eventapp.permissions import MACHINE, requires
@@ -56,7 +56,7 @@ def look() -> dict:
 
 def configured(name: str) -> dict | None:
     settings = current_app.config["SETTINGS"]
-    missing = {"redis": not settings.redis_url, "payment": not settings.toss_secret_key}
+    missing = {"redis": not settings.redis_url, "payment": not any(getattr(settings, setting) for setting, _path in probing.GATEWAYS.values())}
     return {"status": NOT_CONFIGURED} if missing.get(name) else None
 
 
