@@ -13,7 +13,7 @@ from eventapp.domain import cash_receipting, ledger, refunding, registering
 from eventapp.domain.attempts import lock, open_of
 from eventapp.domain.refunding import needs_a_person
 from eventapp.extensions import db
-from eventapp.models import GatewayAccount, Order, Payment, Refund, Status
+from eventapp.models import Event, GatewayAccount, Order, Payment, Refund, Status
 from eventapp.outbox import later
 from eventapp.payments.provider import (
     AUTHORIZED,
@@ -178,7 +178,12 @@ def money_went(order: Order, payment: Payment, *, by) -> None:
 
 
 def account_issued(order: Order, payment: Payment) -> None:
-    """A virtual account is there: the buyer is told, and the places wait as long as it does."""
+    """A virtual account is there: the buyer is told, and the places wait as long as it does. A way of paying that merely takes
+    days has none, and can't be called off: should it come too late, it goes back."""
+    if payment.virtual_account is None:
+        payment.due_at = clock.now() + timedelta(days=db.session.get(Event, order.event_id).transfer_days)
+        registering.hold(order, payment.due_at)
+        return
     if not registering.holding(registering.of_order(order)) or ledger.owed(order) != payment.amount:
         refunding.void(payment)
         return
@@ -213,7 +218,8 @@ def close(payment: Payment, status: str) -> None:
     if open_of(payment):
         return
     if payment.status == AWAITING_DEPOSIT and payment.provider != "manual":
-        refunding.void(payment)
+        if payment.virtual_account:
+            refunding.void(payment)
     else:
         payment.status = status
 

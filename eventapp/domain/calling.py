@@ -100,7 +100,8 @@ def request_of(payment: Payment, **more) -> dict:
 def _intent_of(request: dict) -> PaymentIntent:
     names = ("order_ref", "order_name", "method", "customer_name", "customer_email", "customer_phone", "locale", "tax_free",
              "success_url", "fail_url", "notice_url")
-    return PaymentIntent(amount=Money(request["amount"], request["currency"]), **{name: request[name] for name in names if name in request})
+    due = {"due_at": datetime.fromisoformat(request["due_at"])} if "due_at" in request else {}
+    return PaymentIntent(amount=Money(request["amount"], request["currency"]), **due, **{name: request[name] for name in names if name in request})
 
 
 def _open(gateway, account, request, key) -> Opened:

@@ -53,6 +53,8 @@ from eventapp.payments.provider import GatewayAccount as Keys
 log = logging.getLogger("eventapp.paying")
 WINDOW = (CARD, BANK_TRANSFER, VIRTUAL_ACCOUNT, MOBILE)
 """Paid in the gateway's window; of a virtual account the window is one way and a form of ours the other."""
+OPENED_FOR = timedelta(minutes=40)
+"""How long a gateway's own page stays open at least: Stripe takes half an hour and more, counted from when it hears of it."""
 ASKING = ("open", "confirm", "look", "issue")
 """What is asked of a gateway so that money comes."""
 ASKED, SETTLED, OVER, CHANGED, AMOUNT_DIFFERS, GONE = "asked", "settled", "over", "changed", "amount_differs", "gone"
@@ -194,7 +196,8 @@ def open_window(payment: Payment, success_url: str, fail_url: str) -> None:
     attempts.lock(payment)
     if needs_opening(payment) and not attempts.open_of(payment, "open"):
         attempts.prepare(payment, "open", calling.request_of(payment, success_url=success_url, fail_url=fail_url,
-                                                             notice_url=calling.notice_url(payment)))
+                                                             notice_url=calling.notice_url(payment),
+                                                             due_at=(clock.now() + max(config.active().hold, OPENED_FOR)).isoformat()))
 
 
 def issues_accounts(event: Event) -> bool:
@@ -438,5 +441,5 @@ def _unwanted():
     """Accounts that are open at the gateway for orders that wait for nothing any more."""
     open_attempt = exists().where(PaymentAttempt.payment_id == Payment.id, PaymentAttempt.state.in_(attempts.OPEN))
     return select(Payment).join(Order, Order.id == Payment.order_id).where(
-        Payment.account_id.is_not(None), Payment.status == AWAITING_DEPOSIT, Order.hold_until.is_(None),
+        Payment.account_id.is_not(None), Payment.status == AWAITING_DEPOSIT, Payment.virtual_account.is_not(None), Order.hold_until.is_(None),
         Payment.problem.is_(None), ~open_attempt).limit(200)
