@@ -118,8 +118,8 @@ def _status(raw: str, paid_at, balance: int, refunds, account) -> str:
         if any(refund.status == "pending" for refund in refunds) or (account and account.refund_status == "PENDING"):
             return REFUND_PENDING
         return REFUNDED if balance == 0 else PAID if raw == "PAID" else PARTIALLY_REFUNDED
-    if raw in ("FAILED", "VIRTUAL_ACCOUNT_ISSUED") and account and account.expired:
-        return EXPIRED
+    if account and (raw == "FAILED" or (raw == "VIRTUAL_ACCOUNT_ISSUED" and account.expired)):
+        return EXPIRED  # an account that was issued fails in no other way
     return {"READY": PENDING, "PAY_PENDING": AUTHORIZED, "VIRTUAL_ACCOUNT_ISSUED": AWAITING_DEPOSIT, "CANCELLED": VOIDED,
             "FAILED": FAILED}.get(raw, UNKNOWN)
 

@@ -40,6 +40,9 @@ class Portone(Stand):
     def press(self, intent, button):
         return self.gateway.press(self.window(intent), button)
 
+    def fetch_ref(self, intent):
+        return portone.fetch(self.account, self.ref(intent))
+
     def control(self, what, **body):
         return self.gateway.control(f"portone/{what}", **body)
 
