@@ -8,7 +8,7 @@ from sqlalchemy.orm import aliased
 
 from eventapp import clock, money
 from eventapp.blueprints.admin.operations import name_of
-from eventapp.domain import bulk
+from eventapp.domain import bulk, connecting_gateways
 from eventapp.domain.listing import METHOD_WORDS
 from eventapp.extensions import db
 from eventapp.languages import _, current_locale, localized, ngettext, number
@@ -18,6 +18,7 @@ from eventapp.models import (
     Checkpoint,
     EmailMessage,
     Event,
+    GatewayAccount,
     Order,
     Payment,
     Registration,
@@ -50,7 +51,7 @@ def todos(event: Event | None = None) -> list[Todo]:
     if can("registrations.read"):
         found += operations(event) + conflicts(event)
     if can("payments.read"):
-        found += problems(event)
+        found += accounts(event) + problems(event)
     if can("registrations.read"):
         found += letters(event) + approvals(event)
     if can("payments.read"):
@@ -112,6 +113,18 @@ def conflicts(event: Event | None) -> list[Todo]:
                  ngettext("%(event)s: %(num)d entry made without a network is in doubt.", "%(event)s: %(num)d entries made without a network are in doubt.",
                           count, event=localized(each.title)),
                  url_for("admin.checkin.conflicts", event=each.slug), "warning") for each, count in rows]
+
+
+def accounts(event: Event | None) -> list[Todo]:
+    """Gateway accounts that refuse our keys: nobody can pay through them."""
+    if event:
+        return []
+    rows = db.session.scalars(select(GatewayAccount).where(GatewayAccount.unhealthy != "", GatewayAccount.enabled).order_by(GatewayAccount.id)).all()
+    manages = can("gateway_accounts.manage")
+    return [Todo("accounts", "credit-card",
+                 _("%(gateway)s refuses your keys (%(code)s): nobody can pay through it.", gateway=connecting_gateways.title(each), code=each.unhealthy),
+                 url_for("admin.gateway_accounts.show", number=each.id) if manages else url_for("admin.webhooks.index", account=each.id), "danger")
+            for each in rows]
 
 
 def problems(event: Event | None) -> list[Todo]:

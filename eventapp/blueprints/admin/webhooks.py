@@ -4,6 +4,7 @@ from zoneinfo import ZoneInfo
 
 from flask import Blueprint, abort, g, request, url_for
 from sqlalchemy import select
+from sqlalchemy.orm import defer
 
 from eventapp.domain import connecting_gateways, inbox, noticing
 from eventapp.extensions import db
@@ -89,6 +90,6 @@ def a_page(session, asked: inbox.Wanted, place: str):
         found = inbox.older(found, datetime.fromisoformat(at), int(id_)) if place else found
     except ValueError:
         pass
-    rows = session.execute(found.limit(PER_PAGE + 1)).all()
+    rows = session.execute(found.options(defer(WebhookEvent.body), defer(WebhookEvent.headers)).limit(PER_PAGE + 1)).all()
     last = rows[PER_PAGE - 1][0] if len(rows) > PER_PAGE else None
     return rows[:PER_PAGE], last and f"{last.created_at.isoformat()} {last.id}"
