@@ -212,8 +212,9 @@ def mail_payment_reminder(order: Order) -> None:
 
 
 def _account(papers: Papers, deposit: Deposit) -> str:
-    """What makes a letter about a deposit another one: the account, and for what was added later the payment too."""
-    return f"{deposit.account_number} {papers.payment.id}" if papers.confirmed else deposit.account_number
+    """What makes a letter about a deposit another one: the account, and the payment, since the organiser's account stays the same
+    when the sum is another one."""
+    return f"{deposit.account_number} {papers.payment.id}"
 
 
 def mail_confirmed(order: Order) -> None:
