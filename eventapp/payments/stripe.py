@@ -93,7 +93,8 @@ def open(account: GatewayAccount, intent: PaymentIntent, key: str) -> Opened:  #
     }
     if intent.due_at:
         params["expires_at"] = int(intent.due_at.timestamp())
-    session = _ask(account, "open", lambda v1: v1.checkout.sessions.create(params, _keyed(key)))
+    keyed = _keyed(key)
+    session = _ask(account, "open", lambda v1: v1.checkout.sessions.create(params, keyed))
     opened = stripe_shapes.opened(session)
     right = session.get("client_reference_id") == order_ref and session.get("amount_total") == amount \
         and session.get("currency") == currency.lower()
@@ -147,11 +148,11 @@ def cancel(account: GatewayAccount, ref: GatewayRef, request: CancelRequest, key
     Stripe has no lock on what is left and forgets keys after a day, so we look first: a refund that carries this key
     has been made, and another balance than the expected one refuses.
     """
-    found = fetch(account, ref)
+    keyed, found = _keyed(key), fetch(account, ref)
     if found is None:
         raise GatewayRefused("resource_missing")
     if found.status == PENDING:
-        _ask(account, "expire", lambda v1: v1.checkout.sessions.expire(found.gateway_key, {}, _keyed(key)))
+        _ask(account, "expire", lambda v1: v1.checkout.sessions.expire(found.gateway_key, {}, keyed))
         return _again(account, ref)
     if not found.captured:
         if found.status == AWAITING_DEPOSIT:
@@ -165,7 +166,7 @@ def cancel(account: GatewayAccount, ref: GatewayRef, request: CancelRequest, key
     params = {"payment_intent": stripe_shapes.intent_of(found), "amount": _amount(amount, found.currency),
               "reason": "requested_by_customer",
               "metadata": {"order_ref": found.order_ref, "attempt": key, "reason": request.reason[:500]}}
-    _ask(account, "cancel", lambda v1: v1.refunds.create(params, _keyed(key)))
+    _ask(account, "cancel", lambda v1: v1.refunds.create(params, keyed))
     return _again(account, ref)
 
 

@@ -88,8 +88,7 @@ def payment(session: Mapping[str, Any], refunds: list, disputes: list) -> Gatewa
     """A session with what hangs on it as our snapshot."""
     total, currency = _amount(session, "amount_total"), _text(session, "currency").upper()
     intent, charge = _intent(session), _charge(session)
-    given_back = tuple(_refund(each) for each in sorted((_object(each, "refund") for each in refunds),
-                                                        key=lambda each: each.get("created") or 0))
+    given_back = tuple(_refund(_object(each, "refund")) for each in reversed(refunds))  # they come newest first
     gone = sum(refund.amount for refund in given_back if refund.status != "failed")
     if gone > total:
         raise GatewayContractError("wrong_amount", "more was given back than came")

@@ -114,14 +114,14 @@ def _form(request: Request) -> dict:
     tree: dict = {}
     pairs = request.form if request.method == "POST" else request.args
     for name, value in pairs.items(multi=True):
-        parts = re.findall(r"[^\[\]]+", name)
+        parts = re.findall(r"[^\[\]]+", name) + [""] * name.endswith("[]")  # one more of a list
         here = tree
         for part in parts[:-1]:
             here = here.setdefault(part, {})
             if not isinstance(here, dict):
                 return {"": "malformed"}
         if parts:
-            here[parts[-1]] = value
+            here[parts[-1] or str(len(here))] = value
     return _lists(tree)
 
 
