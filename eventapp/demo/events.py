@@ -83,6 +83,8 @@ def conference(now) -> Event:
         registration_opens_at=now - timedelta(days=75), registration_closes_at=local(days[0], "12:00"),
         methods=["card", "virtual_account", "bank_transfer", "manual_transfer"], transfer_days=3,
         cancellable_until=local(first - timedelta(days=7), "00:00"), max_participants=60, contact_email="wmc@seoul-ubf.example",
+        refund_rules={"tiers": [{"days": 60, "percent": 100, "fee": 0}, {"days": 30, "percent": 90, "fee": 0},
+                                {"days": 7, "percent": 50, "fee": 0}], "note": wmc.REFUND_NOTE},
         created_at=now - timedelta(days=90),
         programs=[
             {"code": "main-conference", "kind": "admission", **wmc.MAIN, "tiers": tiers(90_000, 120_000, 150_000)},

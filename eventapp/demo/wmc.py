@@ -6,6 +6,7 @@ MAIN = {"name": {"ko": "본대회 참가", "en": "Main conference"},
 WORKSHOP = {"name": {"ko": "캠퍼스 사역 워크숍", "en": "Campus ministry workshop"},
             "description": {"ko": "토요일 오후 세 시간. 열 명씩 모여 실제 사례로 배웁니다. 점심을 포함합니다.",
                             "en": "Three hours on Saturday afternoon, in groups of ten, with real cases. Lunch is included."}}
+REFUND_NOTE = {"ko": "숙박과 식사도 같은 규칙을 따릅니다.", "en": "Lodging and meals follow the same rules."}
 FORUM = {"name": {"ko": "선교 지도자 포럼", "en": "Mission leaders' forum"},
          "description": {"ko": "지부 책임자를 위한 모임입니다. 신청하시면 확인한 뒤 결제 안내를 보내 드립니다.",
                          "en": "For those who lead a chapter. We review each request, then send you payment details."}}
