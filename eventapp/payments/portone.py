@@ -13,6 +13,7 @@ import re
 import secrets
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 
 from eventapp import clock, faults
@@ -205,17 +206,29 @@ def issue_cash_receipt(account: GatewayAccount, request: CashReceiptRequest, key
 
 def cancel_cash_receipt(account: GatewayAccount, receipt_key: str, order_ref: str, amount: int | None,
                         key: str) -> CashReceiptSnapshot:
-    """All of it: PortOne cancels no part, so what is left after a refund of a part is issued anew."""
+    """All of it: PortOne cancels no part, so what is left after a refund of a part is issued anew. It is looked at first,
+    because PortOne names receipts by the payment and would cancel the newer one too."""
     if amount is not None:
         raise GatewayRefused("PARTIAL_CANCEL_NOT_SUPPORTED")
-    _post(account, "receipt", f"/payments/{_payment_id(order_ref)}/cash-receipt/cancel", {"storeId": _store_id(account)}, key)
-    found = fetch_cash_receipt(account, receipt_key, order_ref)
+    found = _receipt_of(account, order_ref)
     if found is None:
-        raise GatewayUnknown("no_answer")
-    return found
+        raise GatewayRefused("CASH_RECEIPT_NOT_FOUND")
+    if receipt_key not in ("", found.key):
+        return CashReceiptSnapshot(receipt_key, "cancelled", 0)
+    if found.status != "cancelled":
+        _post(account, "receipt", f"/payments/{_payment_id(order_ref)}/cash-receipt/cancel", {"storeId": _store_id(account)}, key)
+    return replace(found, status="cancelled")
 
 
 def fetch_cash_receipt(account: GatewayAccount, receipt_key: str, order_ref: str) -> CashReceiptSnapshot | None:
+    """PortOne shows the newest one of a payment. Without a key the one that stands is meant."""
+    found = _receipt_of(account, order_ref)
+    if found and receipt_key not in ("", found.key):
+        return CashReceiptSnapshot(receipt_key, "cancelled", 0)
+    return None if found and not receipt_key and found.status == "cancelled" else found
+
+
+def _receipt_of(account: GatewayAccount, order_ref: str) -> CashReceiptSnapshot | None:
     try:
         answer = _send(account, "receipt", "GET", f"/payments/{_payment_id(order_ref)}/cash-receipt",
                        params={"storeId": _store_id(account)})

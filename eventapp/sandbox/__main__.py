@@ -31,6 +31,8 @@ def main() -> int:
     sandbox = Sandbox(journal=arguments.file or settings.var / "sandbox.jsonl", autopay=settings.sandbox_autopay,
                       retry_scale=settings.backoff_scale / 60, clock_offset=settings.clock_offset,
                       keys=keys if all(keys) else None)
+    sandbox.portone.adopt(settings.portone_store_id, settings.portone_channel_key, settings.portone_api_secret,
+                          settings.portone_webhook_secret)
     ended = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: ended.set())

@@ -112,6 +112,7 @@ class State:
         self.sandbox, self.journal = sandbox, sandbox.journal
         self.lock = threading.RLock()
         self.answers = Answers(sandbox.journal)
+        self.webhook_secret = DEMO_SECRET  # of stores that bring none
         self.stores: dict[str, Store] = {}
         self.payments: dict[tuple[str, str], Payment] = {}
         self.of_tx: dict[str, tuple[str, str]] = {}
@@ -148,12 +149,18 @@ class State:
         if not store_id.startswith("store-") or not all(keys) or any(key.startswith("live") for key in keys):
             raise ValueError("test stores only: store-… and their API secrets")
         with self.lock:
-            store = self.stores.setdefault(store_id, Store(store_id, [], webhook_secrets=[DEMO_SECRET]))
+            store = self.stores.setdefault(store_id, Store(store_id, [], webhook_secrets=[self.webhook_secret]))
             store.secrets = list(keys)
             store.channels |= channels or {}
             store.webhook_secrets = list(webhook_secrets) if webhook_secrets is not None else store.webhook_secrets
             self.journal.append(portone_store=asdict(store))
             return store
+
+    def adopt(self, store_id: str, channel: str, secret: str, webhook_secret: str) -> None:
+        """The platform's own, from the environment: valid as they are, with a channel that takes the money by itself."""
+        self.webhook_secret = webhook_secret or DEMO_SECRET
+        if store_id and secret and not self.store(store_id):
+            self.put(store_id, [secret], {channel: AUTOMATIC} if channel else None)
 
     def set_webhooks(self, store: Store, urls: list[str]) -> None:
         with self.lock:

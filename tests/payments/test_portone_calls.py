@@ -514,8 +514,21 @@ def test_a_cash_receipt_is_taken_back_as_a_whole_and_issued_anew_for_what_is_lef
     assert refused.value.code == "CASH_RECEIPT_ALREADY_ISSUED"
     gone = portone.cancel_cash_receipt(automatic.account, issued.key, paid.order_ref, None, attempt("receipt"))
     assert (gone.status, gone.key) == ("cancelled", issued.key)
+    assert portone.fetch_cash_receipt(automatic.account, "", paid.order_ref) is None
     anew = portone.issue_cash_receipt(automatic.account, receipt_for(paid, amount=50000), attempt("receipt"))
     assert (anew.amount, anew.key != issued.key) == (50000, True)
+    assert portone.fetch_cash_receipt(automatic.account, "", paid.order_ref).key == anew.key
+    assert portone.fetch_cash_receipt(automatic.account, issued.key, paid.order_ref).status == "cancelled"
+    for key in (issued.key, anew.key, anew.key):  # asked late, the first one's cancel leaves the second alone
+        assert portone.cancel_cash_receipt(automatic.account, key, paid.order_ref, None, attempt("receipt")).status == "cancelled"
+        assert (portone.fetch_cash_receipt(automatic.account, "", paid.order_ref) is None) == (key == anew.key)
+
+
+def test_no_receipt_is_taken_back_where_there_is_none(automatic):
+    paid = deposited(automatic)
+    with pytest.raises(GatewayRefused) as refused:
+        portone.cancel_cash_receipt(automatic.account, "", paid.order_ref, None, attempt("receipt"))
+    assert refused.value.code == "CASH_RECEIPT_NOT_FOUND"
 
 
 @pytest.mark.parametrize("kind, identity, code", [
