@@ -11,6 +11,7 @@ from eventapp.domain import (
     accounts,
     bulk,
     calling,
+    comparing,
     cash_receipting,
     connecting_gateways,
     deciding,
@@ -23,6 +24,7 @@ from eventapp.domain import (
     noticing,
     paying,
     resending,
+    settlements,
     ticketing,
     uploading,
 )
@@ -51,7 +53,7 @@ log = logging.getLogger("eventapp.tasks")
 def timetable(settings) -> dict[str, int]:
     """Seconds from one time to the next. These run outside of any organisation."""
     return {"expire_overdue": 60, "reconcile_payments": settings.reconcile_seconds, "purge": 600, "check_gateway_accounts": 6 * 3600, "sweep_uploads": 3600,
-            "sweep_receipts": 300}
+            "sweep_receipts": 300, "keep_books": 3600}
 
 
 def in_each_organization(what) -> None:
@@ -91,6 +93,12 @@ def check_gateway_accounts():
 
 
 @job
+def keep_books():
+    """Each account's books and payouts, once a day."""
+    in_each_organization(comparing.begin)
+
+
+@job
 def purge():
     housekeeping.purge()
     in_each_organization(housekeeping.forget_operations)
@@ -120,8 +128,9 @@ def expire_hold(order_id):
 
 
 @job
-def settle_gone(order_id, give_back, user_id):
-    deciding.settle_gone(db.session.get(Order, order_id), give_back=give_back, by=audit.Actor("user", user_id))
+def settle_gone(order_id, give_back, user_id, operation=None):
+    deciding.settle_gone(db.session.get(Order, order_id), give_back=give_back, by=audit.Actor("user", user_id),
+                         operation=operation and db.session.get(BulkOperation, operation))
 
 
 @job
@@ -157,6 +166,16 @@ def gateway_refresh(payment_id):
 @job
 def gateway_check(gateway_account_id, until):
     connecting_gateways.check(db.session.get(GatewayAccount, gateway_account_id), datetime.fromisoformat(until))
+
+
+@job
+def gateway_books(gateway_account_id):
+    comparing.compare(db.session.get(GatewayAccount, gateway_account_id))
+
+
+@job
+def gateway_settlements(gateway_account_id):
+    settlements.read(db.session.get(GatewayAccount, gateway_account_id))
 
 
 @job
@@ -271,8 +290,8 @@ def mail_refund_needs_account(refund_id, about):
 
 
 @job
-def mail_event_cancelled(order_id, reason):
-    money_letters.mail_event_cancelled(db.session.get(Order, order_id), reason)
+def mail_event_cancelled(order_id, written):
+    money_letters.mail_event_cancelled(db.session.get(Order, order_id), written)
 
 
 # -- many at once ----------------------------------------------------------------------------------

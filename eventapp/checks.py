@@ -23,7 +23,9 @@ BOOKS = """
         SELECT o.org_id, o.id,
                coalesce(sum(e.amount) FILTER (WHERE e.kind = 'charged'), 0) - coalesce(sum(e.amount) FILTER (WHERE e.kind = 'released'), 0) AS sold,
                coalesce(sum(e.amount) FILTER (WHERE e.kind = 'paid'), 0)
+                   + coalesce(sum(e.amount) FILTER (WHERE e.kind = 'returned'), 0)
                    - coalesce(sum(e.amount) FILTER (WHERE e.kind IN ('refunded', 'reversed')), 0) AS received,
+               coalesce(sum(e.amount) FILTER (WHERE e.kind = 'kept'), 0) - coalesce(sum(e.amount) FILTER (WHERE e.kind = 'forgiven'), 0) AS kept,
                coalesce(sum(e.amount) FILTER (WHERE e.kind = 'charged' AND e.transaction_key LIKE 'changed %' AND e.created_at >= (
                    SELECT min(coalesce(r.paid_at, r.confirmed_at)) FROM registrations r WHERE r.org_id = o.org_id AND r.order_id = o.id
                )), 0) AS added,
@@ -96,29 +98,50 @@ CHECKS = (
         GROUP BY b.org_id, b.id, b.sold HAVING b.sold <> coalesce(sum(w.amount) FILTER (WHERE w.holds), 0)"""),
     Check("money.ticket_without_payment", "nobody is confirmed who is not paid for, but for what staff have added since", f"""
         WITH {WORTH}, {BOOKS}, {LET_IN} SELECT b.org_id, b.id AS "order", i.amount AS let_in, b.received, b.added FROM books b
-        JOIN let_in i ON i.org_id = b.org_id AND i.order_id = b.id WHERE b.received < i.amount - b.added"""),
+        JOIN let_in i ON i.org_id = b.org_id AND i.order_id = b.id WHERE b.received - b.kept < i.amount - b.added"""),
     Check("money.payment_without_ticket", "whoever has paid is confirmed, waits for approval, or gets the money back", f"""
         WITH {WORTH}, {BOOKS}, {LET_IN} SELECT b.org_id, b.id AS "order", coalesce(i.amount, 0) AS let_in, b.received FROM books b
         LEFT JOIN let_in i ON i.org_id = b.org_id AND i.order_id = b.id
-        WHERE b.received > coalesce(i.amount, 0) AND NOT {SETTLING.format(order='b')}"""),
+        WHERE b.received - b.kept > coalesce(i.amount, 0) AND NOT {SETTLING.format(order='b')}"""),
     Check("money.paid_at", "a confirmed registration that cost something says when it was paid, and one that waits for money does not", f"""
         WITH {WORTH} SELECT r.org_id, r.number, r.status, r.paid_at FROM registrations r JOIN worth w ON w.org_id = r.org_id AND w.id = r.id
         WHERE (r.status = 'confirmed' AND w.amount > 0 AND r.paid_at IS NULL) OR (r.status = 'pending_payment' AND r.paid_at IS NOT NULL)"""),
     Check("money.balance", "what a payment could still give back is what the ledger holds of it", """
         SELECT * FROM (
-            SELECT p.org_id, p.id AS payment, p.status, p.balance, coalesce(sum(CASE e.kind WHEN 'paid' THEN e.amount
-                WHEN 'refunded' THEN -e.amount WHEN 'reversed' THEN -e.amount END), 0) AS held
+            SELECT p.org_id, p.id AS payment, p.status, p.balance, coalesce(sum(CASE WHEN e.kind IN ('paid', 'returned') THEN e.amount
+                WHEN e.kind IN ('refunded', 'reversed') THEN -e.amount END), 0) AS held,
+                coalesce(sum(e.amount) FILTER (WHERE e.kind = 'refunded' AND e.credit = 'bank' AND p.provider <> 'manual'), 0) AS by_hand,
+                coalesce(sum(e.amount) FILTER (WHERE e.kind = 'returned'), 0) AS came_back
             FROM payments p LEFT JOIN ledger_entries e ON e.org_id = p.org_id AND e.payment_id = p.id
             WHERE p.problem IS NULL GROUP BY p.org_id, p.id, p.status, p.balance) AS sums
-        WHERE CASE WHEN status IN ('paid', 'partially_refunded', 'refunded') THEN held <> balance
+        -- A transfer by hand leaves the gateway's balance as it is, and what came back need not stand in it again.
+        WHERE CASE WHEN status IN ('paid', 'partially_refunded', 'refunded') THEN held + by_hand - balance NOT BETWEEN 0 AND came_back
                    WHEN status = 'refund_pending' THEN held < balance ELSE held <> 0 END"""),
     Check("money.refunds", "no more was given back than came, and each refund stands in the ledger", """
         WITH given AS (SELECT org_id, payment_id, sum(amount) AS done FROM refunds WHERE state = 'done' GROUP BY org_id, payment_id),
-        booked AS (SELECT org_id, payment_id, coalesce(sum(amount) FILTER (WHERE kind = 'refunded'), 0) AS refunded,
+        booked AS (SELECT org_id, payment_id,
+            coalesce(sum(amount) FILTER (WHERE kind = 'refunded'), 0) - coalesce(sum(amount) FILTER (WHERE kind = 'returned'), 0) AS refunded,
             coalesce(sum(amount) FILTER (WHERE kind = 'paid'), 0) AS came FROM ledger_entries WHERE payment_id IS NOT NULL GROUP BY org_id, payment_id)
         SELECT org_id, payment_id AS payment, given.done AS refunds, booked.refunded AS in_the_ledger, booked.came
         FROM given FULL JOIN booked USING (org_id, payment_id)
         WHERE coalesce(given.done, 0) <> coalesce(booked.refunded, 0) OR booked.refunded > booked.came"""),
+    Check("money.promised", "no more is on its way back than there is", """
+        WITH held AS (SELECT org_id, payment_id, sum(CASE WHEN debit IN ('gateway', 'bank') THEN amount WHEN credit IN ('gateway', 'bank') THEN -amount
+                END) AS amount FROM ledger_entries WHERE payment_id IS NOT NULL GROUP BY org_id, payment_id)
+        SELECT f.org_id, f.payment_id AS payment, sum(f.amount) AS promised, max(h.amount) AS held FROM refunds f
+        LEFT JOIN held h ON h.org_id = f.org_id AND h.payment_id = f.payment_id
+        WHERE f.state IN ('requested', 'needs_account', 'to_pay') GROUP BY f.org_id, f.payment_id
+        HAVING sum(f.amount) > coalesce(max(h.amount), 0)"""),
+    Check("money.refund_lines", "the lines of a refund come to its sum, and what is kept of them stands in the ledger", """
+        WITH lines AS (SELECT f.org_id, f.id, f.amount, f.kept, p.order_id, sum((l ->> 'amount')::bigint) AS of_lines, sum((l ->> 'kept')::bigint) AS kept_of_lines
+            FROM refunds f JOIN payments p ON p.org_id = f.org_id AND p.id = f.payment_id CROSS JOIN jsonb_array_elements(f.lines) AS l
+            GROUP BY f.org_id, f.id, f.amount, f.kept, p.order_id)
+        SELECT org_id, id AS refund, amount, of_lines FROM lines WHERE amount <> of_lines OR kept <> kept_of_lines
+        UNION ALL SELECT l.org_id, min(l.id), sum(l.kept), min(b.amount) FROM lines l
+        LEFT JOIN (SELECT org_id, order_id, sum(amount) AS amount FROM ledger_entries WHERE kind = 'kept' GROUP BY org_id, order_id) AS b
+            ON b.org_id = l.org_id AND b.order_id = l.order_id GROUP BY l.org_id, l.order_id HAVING sum(l.kept) > coalesce(min(b.amount), 0)"""),
+    Check("money.refund_accounts", "a bank account is kept only while a refund is on its way to it", """
+        SELECT org_id, id AS refund, state FROM refunds WHERE account IS NOT NULL AND state NOT IN ('requested', 'to_pay')"""),
     Check("money.once", "a payment's money came once, unless the bank took it back between", """
         SELECT org_id, payment_id AS payment, count(*) FILTER (WHERE kind = 'paid') AS paid, count(*) FILTER (WHERE kind = 'reversed') AS reversed
         FROM ledger_entries WHERE payment_id IS NOT NULL GROUP BY org_id, payment_id
@@ -126,16 +149,25 @@ CHECKS = (
     Check("money.entries", "each movement is of its order's currency, on the accounts of its kind, and of its payment's order", """
         SELECT e.org_id, e.id AS entry, e.kind, e.debit, e.credit FROM ledger_entries e
         JOIN orders o ON o.org_id = e.org_id AND o.id = e.order_id LEFT JOIN payments p ON p.org_id = e.org_id AND p.id = e.payment_id
-        WHERE e.currency <> o.currency OR p.order_id <> e.order_id OR (e.kind IN ('paid', 'refunded', 'reversed') AND p.id IS NULL)
+        WHERE e.currency <> o.currency OR p.order_id <> e.order_id OR (e.kind IN ('paid', 'refunded', 'returned', 'reversed') AND p.id IS NULL)
             OR NOT CASE e.kind WHEN 'charged' THEN e.debit = 'receivable' AND e.credit = 'sales'
                 WHEN 'released' THEN e.debit = 'sales' AND e.credit = 'receivable'
+                WHEN 'kept' THEN e.debit = 'receivable' AND e.credit = 'sales'
+                WHEN 'forgiven' THEN e.debit = 'sales' AND e.credit = 'receivable'
                 WHEN 'paid' THEN e.debit IN ('gateway', 'bank') AND e.credit = 'receivable'
+                WHEN 'returned' THEN e.debit IN ('gateway', 'bank') AND e.credit = 'receivable'
                 ELSE e.debit = 'receivable' AND e.credit IN ('gateway', 'bank') END"""),
     Check("money.amounts", "no payment asks for more than its order costs, nor has anybody been asked for more than it ever cost", f"""
         WITH {BOOKS} SELECT p.org_id, p.id AS payment, p.status, p.amount, o.total, p.currency FROM payments p
         JOIN orders o ON o.org_id = p.org_id AND o.id = p.order_id JOIN books b ON b.org_id = o.org_id AND b.id = o.id
         WHERE p.currency <> o.currency OR p.amount > o.total + b.taken_off
             OR (p.amount > o.total AND p.status IN ('created', 'pending', 'authorized', 'awaiting_deposit') AND NOT {SETTLING.format(order='o')})"""),
+    Check("money.bank_lines", "a deposit of a statement that is matched is one payment's own, of its sum, and that has been received", """
+        SELECT l.org_id, l.id AS bank_line, l.payment_id AS payment, l.amount, p.amount AS asked FROM bank_lines l
+        LEFT JOIN payments p ON p.org_id = l.org_id AND p.id = l.payment_id
+        WHERE (l.state = 'matched') <> (l.payment_id IS NOT NULL) OR l.payment_id IS NOT NULL AND ((l.amount, l.currency) <> (p.amount, p.currency)
+            OR NOT EXISTS (SELECT FROM ledger_entries e WHERE e.org_id = p.org_id AND e.payment_id = p.id AND e.kind = 'paid')
+            OR EXISTS (SELECT FROM bank_lines o WHERE o.org_id = l.org_id AND o.payment_id = l.payment_id AND o.id < l.id))"""),
     Check("money.routes", "a gateway's order ids and webhooks lead to their own organisation", """
         SELECT p.org_id, 'order:' || p.gateway_order_id AS key FROM payments p
         WHERE p.provider <> 'manual' AND NOT EXISTS (SELECT FROM payment_routes t
@@ -151,6 +183,40 @@ CHECKS = (
                    FROM line_items l JOIN programs p ON p.org_id = l.org_id AND p.id = l.program_id GROUP BY l.org_id, l.registration_id
                   ) AS s ON s.org_id = r.org_id AND s.registration_id = r.id
         WHERE r.method <> o.method OR r.sold <> coalesce(s.sold, 0) OR r.programs <> coalesce(s.programs, '{}')"""),
+    # -- documents ------------------------------------------------------------------------------------
+    Check("documents.numbers", "receipts and notes are numbered from one on without a gap", """
+        SELECT org_id, coalesce(s.name, d.series) AS series, s.last, d.documents, d.highest FROM document_series s
+        FULL JOIN (SELECT org_id, series AS name, series, count(*) AS documents, max(number) AS highest FROM documents GROUP BY org_id, series) AS d
+            USING (org_id, name)
+        WHERE s.last IS NULL OR s.last <> coalesce(d.documents, 0) OR s.last <> coalesce(d.highest, 0)"""),
+    Check("documents.ledger", "each receipt and note says of its movement what the ledger says, line by line", """
+        SELECT d.org_id, d.series, d.number, d.amount, e.kind, e.amount AS in_the_ledger FROM documents d
+        JOIN ledger_entries e ON e.org_id = d.org_id AND e.id = d.entry_id
+        WHERE (d.amount, d.currency, d.order_id, d.payment_id) IS DISTINCT FROM (e.amount, e.currency, e.order_id, e.payment_id)
+            OR d.kind IS DISTINCT FROM CASE WHEN e.kind IN ('paid', 'returned') THEN 'receipt' WHEN e.kind IN ('refunded', 'reversed') THEN 'refund' END
+            OR d.amount IS DISTINCT FROM (SELECT sum((line ->> 'amount')::bigint) FROM jsonb_array_elements(d.content -> 'lines') AS line)"""),
+    Check("documents.vat", "notes take back as much VAT as receipts have said, no more, and all of it where everything went back", """
+        WITH sums AS (SELECT org_id, payment_id, sum(amount * sign) AS amount, sum(tax_free * sign) AS tax_free, sum(vat * sign) AS vat FROM (
+            SELECT *, CASE kind WHEN 'receipt' THEN 1 ELSE -1 END AS sign FROM documents) AS signed GROUP BY org_id, payment_id)
+        SELECT * FROM sums WHERE least(amount, tax_free, vat) < 0 OR tax_free + vat > amount"""),
+    Check("documents.missing", "each movement of money has its receipt or note within the hour", """
+        SELECT e.org_id, e.id AS entry, e.kind, e.amount FROM ledger_entries e
+        JOIN payments p ON p.org_id = e.org_id AND p.id = e.payment_id AND p.gateway_order_id NOT LIKE 'ev_crowd_%'
+        LEFT JOIN documents d ON d.org_id = e.org_id AND d.entry_id = e.id
+        WHERE e.kind IN ('paid', 'returned', 'refunded', 'reversed') AND d.id IS NULL AND e.created_at < :now - interval '1 hour'
+            AND NOT EXISTS (SELECT FROM outbox w WHERE w.org_id = e.org_id AND w.kind = 'document_money' AND w.done_at IS NULL
+                AND w.dead_at IS NULL AND (w.payload ->> 'payment_id')::bigint = p.id)"""),
+    Check("receipts.cash", "no cash receipt stands for more than is held of its money, an hour after some went back, unless a person is told", """
+        SELECT c.org_id, c.id AS cash_receipt, c.payment_id AS payment, c.amount - c.cancelled AS stands, coalesce(h.held, 0) AS held
+        FROM cash_receipts c LEFT JOIN (
+            SELECT org_id, payment_id, sum(CASE WHEN kind IN ('paid', 'returned') THEN amount
+                WHEN kind IN ('refunded', 'reversed') AND created_at < :now - interval '1 hour' THEN -amount ELSE 0 END) AS held
+            FROM ledger_entries WHERE payment_id IS NOT NULL GROUP BY org_id, payment_id) AS h USING (org_id, payment_id)
+        WHERE c.state = 'issued' AND c.failure_code = '' AND c.amount - c.cancelled > coalesce(h.held, 0)"""),
+    Check("receipts.one", "a payment has one cash receipt that stands, at most", """
+        SELECT org_id, payment_id AS payment, count(*) FROM cash_receipts
+        WHERE payment_id IS NOT NULL AND state IN ('wanted', 'issuing', 'issued', 'failed', 'cancelling')
+        GROUP BY org_id, payment_id HAVING count(*) > 1"""),
     # -- tickets --------------------------------------------------------------------------------------
     Check("tickets.confirmed", "only who is confirmed, or was and cancelled, has a time of confirmation", """
         SELECT org_id, number, status, confirmed_at FROM registrations

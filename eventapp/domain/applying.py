@@ -226,25 +226,35 @@ def close(payment: Payment, status: str) -> None:
 
 def adopt_refunds(order: Order, payment: Payment, snapshot: GatewayPayment, *, by) -> None:
     """Refunds that are not in the books yet: ours, or made in the gateway's own pages; and those that came back."""
-    known = ledger.refunds(payment)
+    known, bounced = ledger.refunds(payment), not_taken_by_the_bank(snapshot)
     contested(order, payment, snapshot, by=by)
     for each in [*snapshot.refunds, *taken_by_dispute(snapshot)]:
-        if each.status == "failed" and each.transaction_key in known:
+        if each.status == "done" and each.transaction_key not in known:
+            adopt(order, payment, each, tell=each not in bounced, by=by)
+        if each in bounced and each.transaction_key in ledger.refunds(payment):
             refund_came_back(payment, each, by=by)
-        if each.status != "done" or each.transaction_key in known:
-            continue
-        refund = _asked_for(payment, each)
-        if refund is None:
-            refund = Refund(payment_id=payment.id, amount=each.amount, reason=each.reason, external=True)
-            db.session.add(refund)
-        refund.state, refund.transaction_key, refund.done_at = "done", each.transaction_key, each.at or clock.now()
-        ledger.refund(payment, each.transaction_key, each.amount)
-        audit.record("payment.refunded", payment, by=by, after={"amount": each.amount, "external": refund.external})
-        later("mail_late_payment_refunded" if refund.reason == refunding.LATE else "mail_payment_refunded", refund, key="done")
-        if refund.external:
-            given_back_outside(order, payment, each, by=by)
-    if snapshot.virtual_account and snapshot.virtual_account.refund_status in ("FAILED", "PARTIAL_FAILED"):
-        needs_a_person(payment, "refund_failed", "COMPLETED", snapshot.virtual_account.refund_status, by=by)
+
+
+def adopt(order: Order, payment: Payment, found: GatewayRefund, *, tell: bool, by) -> None:
+    refund = _asked_for(payment, found)
+    if refund is None:
+        refund = Refund(payment_id=payment.id, amount=found.amount, reason=found.reason, external=True)
+        db.session.add(refund)
+    refund.transaction_key = found.transaction_key
+    ledger.refund(payment, found.transaction_key, found.amount)
+    audit.record("payment.refunded", payment, by=by, after={"amount": found.amount, "external": refund.external})
+    if tell:
+        refunding.finish(refund, found.at)
+    if refund.external:
+        given_back_outside(order, payment, found, by=by)
+        refunding.drop_overtaken(payment)
+
+
+def not_taken_by_the_bank(snapshot: GatewayPayment) -> list[GatewayRefund]:
+    """Refunds that came back. Of a virtual account the gateway says it of the last one, which otherwise looks as if it were done."""
+    account = snapshot.virtual_account
+    last = snapshot.refunds[-1:] if account and account.refund_status in ("FAILED", "PARTIAL_FAILED") else ()
+    return [refund for refund in snapshot.refunds if refund.status == "failed" or refund in last]
 
 
 def contested(order: Order, payment: Payment, snapshot: GatewayPayment, *, by) -> None:
@@ -272,12 +282,12 @@ def taken_by_dispute(snapshot: GatewayPayment) -> list[GatewayRefund]:
 def refund_came_back(payment: Payment, found: GatewayRefund, *, by) -> None:
     """The bank did not take it, days after the gateway had said that it was done."""
     refund = db.session.scalar(select(Refund).where(Refund.payment_id == payment.id, Refund.transaction_key == found.transaction_key))
-    if refund is None or refund.state == "failed":
+    key = f"{found.transaction_key} came back"
+    if refund is None or ledger.is_booked(payment, "returned", key):
         return
-    refund.state = "failed"
-    ledger.take_in_again(payment, f"{found.transaction_key} came back", found.amount)
+    ledger.take_in_again(payment, key, found.amount)
     audit.record("payment.refund_came_back", payment, by=by, after={"amount": found.amount})
-    needs_a_person(payment, "refund_failed", "COMPLETED", "FAILED", by=by)
+    refunding.came_back(refund, "FAILED", by=by)
 
 
 def _asked_for(payment: Payment, found: GatewayRefund) -> Refund | None:

@@ -30,11 +30,13 @@ from eventapp.models import (
     BulkRow,
     CheckIn,
     Event,
+    LedgerEntry,
     LineItem,
     Order,
     OutboxItem,
     Payment,
     PaymentAttempt,
+    Refund,
     Registration,
     Status,
 )
@@ -69,18 +71,26 @@ faults.register("bulk.applied", "bulk.between", "bulk.undone")
 PRICE = select(func.coalesce(func.sum(LineItem.quantity * LineItem.unit_price), 0)).where(
     LineItem.registration_id == Registration.id).correlate(Registration).scalar_subquery()
 
+IN_HAND = select(func.coalesce(func.sum(ledger.into_hand()), 0)).where(LedgerEntry.order_id == Registration.order_id).correlate(
+    Registration).scalar_subquery()
+RETURNED = exists().where(Payment.order_id == Registration.order_id, Refund.payment_id == Payment.id, Refund.state != "failed",
+                          Refund.lines.contains(func.jsonb_build_array(func.jsonb_build_object("registration", Registration.id))))
+ABOUT_MONEY = {"refund": (IN_HAND.label("held"), RETURNED.label("returned")), "cancel": ()}
+"""What more must be known to say what goes back: whether we hold anything of the order's money, and whether this one has got theirs."""
 TAGS = func.to_jsonb(Registration.tags)
 """Read ten times as fast as an array."""
 
 
 def facts(operation: BulkOperation, *conditions):
     """All that an action decides by, row by row; `id` is the registration's, and empty when there is none any more."""
+    more = (Order.refund_terms, Order.created_at.label("ordered_at"), Event.starts_at, Event.timezone,
+            *ABOUT_MONEY[operation.action]) if operation.action in ABOUT_MONEY else ()
     return db.session.execute(
         select(BulkRow.id.label("row_id"), BulkRow.position, BulkRow.before, Registration.id, Registration.number, Registration.name,
                Registration.email, Registration.status, Registration.status_reason, Registration.paid_at, Registration.confirmed_at,
                Registration.approved_at, Registration.ticket_version, TAGS.label("tags"), Registration.order_id, Registration.event_id,
                PRICE.label("price"), Order.email.label("order_email"), Order.method, Order.currency, Order.hold_until,
-               Event.status.label("event_status"), Event.ends_at.label("event_ends_at"))
+               Event.status.label("event_status"), Event.ends_at.label("event_ends_at"), *more)
         .outerjoin(Registration, Registration.id == BulkRow.registration_id).outerjoin(Order, Order.id == Registration.order_id)
         .outerjoin(Event, Event.id == Registration.event_id)
         .where(BulkRow.operation_id == operation.id, *conditions).order_by(BulkRow.position)).all()
@@ -150,6 +160,8 @@ class Forecast:
     """Of those that would be done, how many have paid …"""
     amounts: Counter = field(default_factory=Counter)
     """… and what they cost, by currency."""
+    going_back: Counter = field(default_factory=Counter)
+    """By the rules they agreed to, by currency."""
 
     @property
     def ok(self) -> int:
@@ -167,6 +179,7 @@ def forecast(operation: BulkOperation, parameters: dict) -> Forecast:
             if code == "ok" and fact.price:
                 found.paid += fact.paid_at is not None
                 found.amounts[fact.currency] += fact.price
+                found.going_back[fact.currency] += action.goes_back(fact)
         last += CHUNK
     return found
 

@@ -18,6 +18,8 @@ from eventapp.domain import (
     ledger,
     messaging,
     receiving,
+    refund_rules,
+    refunding,
     registering,
 )
 from eventapp.domain.places import Room
@@ -39,6 +41,7 @@ WORDS = {
     "already": _l("already checked in"), "unpaid": _l("not paid"), "cancelled": _l("cancelled"), "invalid": _l("not confirmed"),
     "wrong_event": _l("of another event"),
     "paid_since": _l("paid meanwhile"), "same_order": _l("paid for together with somebody who stays"),
+    "nothing_left": _l("given back already"),
     "changed": _l("changed meanwhile by somebody else"), "entered": _l("checked in meanwhile"),
 }
 """Behind a number in the look-ahead ("8 over capacity"), and beside a name in the result."""
@@ -49,6 +52,8 @@ class Action:
     label = ""
     permission = ""
     undoable = True
+    from_desk = True
+    """Whether it can be chosen in the list of registrations."""
     changes = True
     """Whether it changes the registrations themselves."""
     size = 500
@@ -69,6 +74,10 @@ class Action:
 
     def decide(self, row, room: Room, parameters: dict) -> str:
         raise NotImplementedError
+
+    def goes_back(self, row) -> int:
+        """By the rules that the buyer agreed to, as far as one can tell beforehand."""
+        return 0
 
     def apply(self, rows, *, operation, by) -> dict:
         raise NotImplementedError
@@ -140,8 +149,11 @@ class Reject(Action):
 class Cancel(Action):
     name, label, permission = "cancel", _l("Cancel"), "registrations.cancel"
 
+    def goes_back(self, row):
+        return by_rules(row)
+
     def read(self, given, operation, member):
-        reason, give_back = paragraphs(given, "reason"), bool(given.get("give_back"))
+        reason, give_back = paragraphs(given, "reason"), how_much(given)
         wrong = {}
         if too_long(reason, LONGEST_REASON):
             wrong["reason"] = too_long(reason, LONGEST_REASON)
@@ -160,6 +172,70 @@ class Cancel(Action):
         deciding.cancel(rows, by=by, operation=operation, reason=operation.parameters["reason"],
                         give_back=operation.parameters["give_back"])
         return {}
+
+
+class Refund(Action):
+    """Give back what was paid for them. Who is still registered is cancelled with it."""
+
+    name, label, permission = "refund", _l("Refund"), "registrations.refund"
+
+    def goes_back(self, row):
+        return by_rules(row)
+
+    def read(self, given, operation, member):
+        reason = paragraphs(given, "reason")
+        wrong = {}
+        if not reason:
+            wrong["reason"] = _("Write a reason.")
+        elif too_long(reason, refunding.LONGEST_REASON):
+            wrong["reason"] = too_long(reason, refunding.LONGEST_REASON)
+        if not how_much(given):
+            wrong["give_back"] = _("Choose how much goes back.")
+        if not member.can("registrations.cancel"):
+            wrong["form"] = _("You may not cancel registrations. An owner of the organisation can grant it.")
+        if wrong:
+            raise RefusedFields(wrong)
+        return {"reason": reason, "give_back": how_much(given)}
+
+    def decide(self, row, room, parameters):
+        if not row.price or not row.paid_at:
+            return "unpaid"
+        return "nothing_left" if row.returned or row.held <= 0 else "ok"
+
+    def apply(self, rows, *, operation, by):
+        deciding.cancel(rows, by=by, operation=operation, reason=operation.parameters["reason"],
+                        give_back=operation.parameters["give_back"])
+        return {}
+
+
+class CancelEvent(Action):
+    """All that are left of an event that will not take place (`cancelling_events.py`)."""
+
+    name, label, permission = "cancel_event", _l("Cancel the event"), "registrations.refund"
+    undoable = from_desk = False
+
+    def decide(self, row, room, parameters):
+        return "ok" if row.status in registering.LIVE else "ended"
+
+    def apply(self, rows, *, operation, by):
+        reason = operation.parameters["reason"]
+        deciding.cancel(rows, by=by, operation=operation, reason=reason, give_back=deciding.ALL, letter="mail_event_cancelled",
+                        written=reason)
+        return {}
+
+
+def by_rules(row) -> int:
+    """Of what one row has paid."""
+    if not row.paid_at:
+        return 0
+    tier = refund_rules.share((row.refund_terms or {}).get("rules") or {}, row, clock.now(), row.ordered_at)
+    return tier.amount(row.price)
+
+
+def how_much(given) -> str:
+    """Of the money: all, by the rules, or none for now."""
+    chosen = given.get("give_back", "")
+    return chosen if chosen in ("", deciding.RULES) else deciding.ALL
 
 
 class Tag(Action):
@@ -296,12 +372,10 @@ class Export(Action):
 
 
 ACTIONS: dict[str, Action] = {action.name: action for action in (
-    Approve(), Reject(), Cancel(), Tag(), MarkPaid(), SendEmail(), EnterAll(), Export())}
+    Approve(), Reject(), Cancel(), Refund(), CancelEvent(), Tag(), MarkPaid(), SendEmail(), EnterAll(), Export())}
 
 
 def action_named(name: str) -> Action:
-    if name == "refund":
-        raise Refused(_("Many can't be refunded at once yet. Cancel them and give the money back, or refund one after another."))
-    if name not in ACTIONS:
+    if name not in ACTIONS or not ACTIONS[name].from_desk:
         raise Refused(_("Choose what to do with them."))
     return ACTIONS[name]

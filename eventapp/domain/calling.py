@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import select
 
 from eventapp import audit, clock, config, crypto, faults
-from eventapp.domain import attempts
+from eventapp.domain import attempts, refunding
 from eventapp.domain.applying import MONEY, OLDER, WAITING, apply_snapshot
 from eventapp.domain.attempts import OPEN, lock
 from eventapp.domain.refunding import needs_a_person
@@ -26,6 +26,7 @@ from eventapp.payments.provider import (
     EXPIRED,
     FAILED,
     PENDING,
+    REFUND_PENDING,
     UNKNOWN,
     CancelRequest,
     GatewayError,
@@ -36,6 +37,7 @@ from eventapp.payments.provider import (
     GatewayUnknown,
     Opened,
     PaymentIntent,
+    RefundAccount,
     ReturnHint,
     VirtualAccountRequest,
 )
@@ -123,8 +125,22 @@ def _issue(gateway, account, request, key) -> GatewayPayment:
 
 
 def _cancel(gateway, account, request, key) -> GatewayPayment:
-    return gateway.cancel(account, GatewayRef(request["order_ref"], request["gateway_key"]),
-                          CancelRequest(request["reason"], request["expected_remaining"], request.get("amount")), key)
+    wanted = CancelRequest(request["reason"], request["expected_remaining"], request.get("amount"), request.get("refund_account"),
+                           request.get("tax_free", 0))
+    return gateway.cancel(account, GatewayRef(request["order_ref"], request["gateway_key"]), wanted, key)
+
+
+def _secret(attempt: PaymentAttempt) -> dict:
+    """What belongs to the request and is not written down with it: an account number stands encrypted with its refund, where it
+    can't change while the attempt is open."""
+    refund = _refund_of(attempt)
+    account = refund and refunding.account_of(refund)
+    return {"refund_account": RefundAccount(account["bank"], account["number"], account["holder"])} if account else {}
+
+
+def _refund_of(attempt: PaymentAttempt) -> Refund | None:
+    refund_id = attempt.request.get("refund_id")
+    return db.session.get(Refund, refund_id) if refund_id else None
 
 
 CALLS = {"open": _open, "confirm": _confirm, "look": _look, "issue": _issue, "cancel": _cancel}
@@ -156,11 +172,12 @@ def _take(payment: Payment, attempt: PaymentAttempt) -> Order:
 
 def _send(payment: Payment, attempt: PaymentAttempt) -> None:
     gateway, account = PROVIDERS[payment.provider], keys(db.session.get(GatewayAccount, payment.account_id))
+    request = attempt.request | _secret(attempt)
     attempt.state, attempt.sent_at = "sent", clock.now()
     checkpoint()  # the attempt is on record before anything is asked
     faults.point(f"paying.{attempt.operation}.sent")
     try:
-        answer = CALLS[attempt.operation](gateway, account, attempt.request, attempt.idempotency_key)
+        answer = CALLS[attempt.operation](gateway, account, request, attempt.idempotency_key)
     except GatewayRefused as error:
         _refused(payment, attempt, error.code)
     except GatewayUnknown as error:
@@ -258,10 +275,9 @@ def _settle(payment: Payment, attempt: PaymentAttempt, snapshot: GatewayPayment)
 
 def _look_at_refund(payment: Payment, attempt: PaymentAttempt) -> None:
     """A refund that we asked for and that the gateway shows no trace of, or that somebody else made before us."""
-    refund_id = attempt.request.get("refund_id")
-    refund = db.session.get(Refund, refund_id) if refund_id else None
-    if refund and refund.state == "requested" and payment.status not in ("refund_pending",):
-        refund.state = "failed"
+    refund = _refund_of(attempt)
+    if refund and refund.state == "requested" and payment.status != REFUND_PENDING:
+        refunding.fail(refund, refunding.OVERTAKEN)
         needs_a_person(payment, "refund_overtaken", refund.amount, payment.balance)
 
 
@@ -272,10 +288,11 @@ def _refused(payment: Payment, attempt: PaymentAttempt, code: str) -> None:
         return
     attempt.state, attempt.code, attempt.finished_at = "refused", code, clock.now()
     if attempt.operation == "cancel":
-        refund_id = attempt.request.get("refund_id")
-        if refund_id:
-            db.session.get(Refund, refund_id).state = "failed"
-        needs_a_person(payment, "refund_refused", attempt.request["expected_remaining"], code)
+        refund = _refund_of(attempt)
+        if refund is None:
+            needs_a_person(payment, "refund_refused", attempt.request["expected_remaining"], code)
+        elif refund.state == "requested":
+            refunding.refused(refund, code)
         later("gateway_refresh", payment, key=attempt.idempotency_key)
     elif payment.status in WAITING:
         payment.status, payment.failure_code = EXPIRED if code == SESSION_IS_OVER else FAILED, code

@@ -23,7 +23,7 @@ from eventapp.domain import (
 )
 from eventapp.extensions import db
 from eventapp.languages import _, localized, ngettext
-from eventapp.models import LineItem, Order, Payment, Program, Quota, QuotaProgram, Refund, Registration, Status
+from eventapp.models import LineItem, Order, Payment, Program, Quota, QuotaProgram, Registration, Status
 from eventapp.outbox import later
 
 CHANGEABLE = (Status.PENDING_APPROVAL, Status.PENDING_PAYMENT, Status.CONFIRMED)
@@ -42,7 +42,7 @@ class Wanted:
     tell: bool = False
     """Write to the buyer."""
     give_back: bool = False
-    """Send what is too much back where that goes by itself."""
+    """Send back what is too much."""
     wrong_quantities: dict[str, str] = field(default_factory=dict)
 
 
@@ -254,7 +254,7 @@ def _settle(order: Order, registration: Registration, wanted: Wanted, *, by) -> 
     elif registering.with_status(registering.of_order(order), Status.PENDING_PAYMENT):
         registering.money_arrived(order, by=by)
     if owed < 0:
-        _give_back(order, -owed - _on_its_way(order), REASON, wanted.give_back, by=by)
+        _give_back(order, refunding.surplus(order), REASON, wanted.give_back, by=by)
 
 
 def give_back(order: Order, *, by) -> None:
@@ -262,22 +262,14 @@ def give_back(order: Order, *, by) -> None:
     db.session.get(Order, order.id, with_for_update={"key_share": True}, populate_existing=True)
     surplus = returnable(order)
     if surplus <= 0:
-        raise Refused(_("There is nothing to give back that can go by itself."), status=409)
+        raise Refused(_("There is nothing to give back."), status=409)
     _forget_surplus(order)
     _give_back(order, surplus, "too much was paid", True, by=by)
 
 
 def returnable(order: Order) -> int:
-    """How much of what is too much the gateway can send back, and is not sending yet."""
-    by_itself = db.session.scalar(select(func.coalesce(func.sum(Payment.balance), 0)).where(
-        Payment.order_id == order.id, Payment.status.in_(refunding.PAID), Payment.method.in_(refunding.BY_ITSELF)))
-    on_its_way = _on_its_way(order)
-    return min(-ledger.owed(order) - on_its_way, by_itself - on_its_way)
-
-
-def _on_its_way(order: Order) -> int:
-    return db.session.scalar(select(func.coalesce(func.sum(Refund.amount), 0)).join(Payment, Payment.id == Refund.payment_id)
-                             .where(Payment.order_id == order.id, Refund.state == "requested"))
+    """How much of what is too much can be sent back, and is not on its way yet."""
+    return min(refunding.surplus(order), sum(amount for _payment, amount in refunding.givers(order)))
 
 
 def _close_what_is_open(order: Order, owed: int) -> None:
@@ -290,18 +282,17 @@ def _close_what_is_open(order: Order, owed: int) -> None:
 def _forget_surplus(order: Order) -> None:
     """What an earlier change had left for a person is reckoned anew."""
     for payment in db.session.scalars(select(Payment).where(Payment.order_id == order.id, Payment.problem.is_not(None))).all():
-        if payment.problem["kind"] == "overpaid" or (payment.problem["kind"], payment.problem["found"]) == ("refund_by_hand", REASON):
+        if payment.problem["kind"] == "overpaid":
             payment.problem = null()
     db.session.flush()
 
 
 def _give_back(order: Order, surplus: int, reason: str, at_once: bool, *, by) -> None:
-    """From the latest payment on. What can't go back by itself, or must not yet, is left for a person to see."""
-    paid = select(Payment).where(Payment.order_id == order.id, Payment.status.in_(refunding.PAID), Payment.balance > 0)
-    for payment in db.session.scalars(paid.order_by(Payment.id.desc())).all():
+    """From the latest payment on. What must not go back yet, or can't because something is on its way, is left for a person."""
+    for payment, most in refunding.givers(order):
         if surplus <= 0:
             return
-        amount = min(surplus, payment.balance)
+        amount = min(surplus, most)
         surplus -= amount
         refund = refunding.give_back(payment, reason, by=by, amount=amount) if at_once else None
         if refund is None and payment.problem is None:

@@ -8,14 +8,17 @@ from sqlalchemy import func, select, update
 
 from eventapp import clock
 from eventapp.domain import ledger, refunding, registering
-from eventapp.domain.attempts import open_of
 from eventapp.extensions import db
-from eventapp.models import Event, Order, Payment, Registration, Status
+from eventapp.models import BulkOperation, BulkRow, Event, Order, Registration, Status
 from eventapp.models.base import among
 from eventapp.outbox import NotYet, later
 
+RULES, ALL = "rules", "all"
+"""How much of the money goes back: by the rules that were agreed to, or all of it."""
 LEAST = timedelta(hours=1)
 """That somebody has in any case to pay what was offered."""
+CONTESTED = 6 * 3600
+"""Seconds until it is looked at again whether a dispute is over."""
 
 
 def approve(rows, *, by, operation) -> None:
@@ -55,36 +58,50 @@ def reject(rows, *, by, operation, reason: str) -> None:
     registering.end_holds(orders)
     ledger.charge_held(orders)
     later("mail_order_rejected", orders, key=f"bulk {operation.id}", operation=operation.id)
-    settle_later(rows, orders, give_back=True, by=by, operation=operation)
+    settle_later(rows, orders, give_back=ALL, by=by, operation=operation)
 
 
-def cancel(rows, *, by, operation, reason: str, give_back: bool) -> None:
-    """Taken back by staff; whether the money goes back is theirs to say."""
-    settle_later(rows, registering.orders_of(registering.cancel(rows, by=by, reason=reason).moved), give_back=give_back, by=by,
-                 operation=operation)
+def cancel(rows, *, by, operation, reason: str, give_back: str, letter: str = "mail_order_cancelled", **told) -> None:
+    """Taken back by staff; whether the money goes back, and how much of it, is theirs to say. Of those who are gone already
+    only the money is settled."""
+    registering.cancel([row for row in rows if row.status in registering.LIVE], by=by, reason=reason, letter=letter, **told)
+    settle_later(rows, registering.orders_of(rows), give_back=give_back, by=by, operation=operation)
 
 
-def settle_later(rows, orders, *, give_back: bool, by, operation) -> None:
+def settle_later(rows, orders, *, give_back: str, by, operation) -> None:
+    """Once it can't be undone any more."""
     paid = {row.order_id for row in rows if row.paid_at and row.price}
-    later("settle_gone", [order for order in orders if order.id in paid], key=f"bulk {operation.id}", give_back=give_back, user_id=by.id)
+    later("settle_gone", [order for order in orders if order.id in paid], key=f"bulk {operation.id}", give_back=give_back, user_id=by.id,
+          operation=operation.id)
 
 
-def settle_gone(order: Order, *, give_back: bool, by) -> None:
-    """Somebody of this order has gone who was paid for: what is too much now goes back, or waits for a person to decide."""
+def settle_gone(order: Order, *, give_back: str, by, operation: BulkOperation | None) -> None:
+    """Somebody of this order has gone who was paid for: the money goes back, or waits for a person to decide."""
     db.session.get(Order, order.id, with_for_update={"key_share": True}, populate_existing=True)
-    too_much = -ledger.owed(order)
-    paid = select(Payment).where(Payment.order_id == order.id, Payment.status.in_(refunding.PAID)).order_by(Payment.id.desc())
-    for payment in db.session.scalars(paid).all():
-        amount = min(too_much, payment.balance)
-        if amount <= 0:
-            continue
-        if not give_back:
-            refunding.needs_a_person(payment, "not_given_back", amount, refunding.GONE, by=by)
-        elif open_of(payment, "cancel"):
-            raise NotYet(60)  # a part of it is on its way; then the books say what is left to do
-        else:
-            refunding.give_back(payment, refunding.GONE, by=by, amount=amount)
-        too_much -= amount
+    if not give_back:
+        leave_to_a_person(order, by)
+        return
+    found = refunding.quote(order, _gone(order, operation), at=operation and operation.started_at, in_full=give_back != RULES)
+    if found.why_not:
+        raise NotYet(CONTESTED if any(refunding.disputed(payment) for payment, _amount in found.parts) else 60)
+    ended = operation is not None and operation.action == "cancel_event"
+    refunding.give(order, found, reason=refunding.EVENT_CANCELLED if ended else refunding.GONE, by=by)
+
+
+def leave_to_a_person(order: Order, by) -> None:
+    left = refunding.surplus(order)
+    for payment, most in refunding.givers(order):
+        if left > 0:
+            refunding.needs_a_person(payment, "not_given_back", min(left, most), refunding.GONE, by=by)
+        left -= most
+
+
+def _gone(order: Order, operation: BulkOperation | None) -> list[Registration]:
+    query = select(Registration).where(Registration.order_id == order.id, Registration.status.in_((Status.CANCELLED, Status.REJECTED)))
+    if operation is not None:
+        query = query.join(BulkRow, BulkRow.registration_id == Registration.id).where(
+            BulkRow.operation_id == operation.id, BulkRow.state == "ok")
+    return list(db.session.scalars(query))
 
 
 def start_offer(order: Order) -> None:

@@ -106,8 +106,7 @@ def tax_free_part(payment: Payment, amount: int, lines) -> int:
     named = sum(line["amount"] for line in lines)
     of_lines = share(left, amount)
     if lines and named == amount:
-        free = set(db.session.scalars(select(LineItem.id).where(LineItem.id.in_([line["line_item"] for line in lines]), LineItem.tax_free)))
-        of_lines = sum(line["amount"] for line in lines if line["line_item"] in free)
+        of_lines = sum(line["amount"] for line in lines if line["tax_free"])
     return given_back(left, min(amount, left.amount), of_lines).tax_free
 
 
@@ -157,8 +156,11 @@ def _next(series: str) -> int:
 
 
 def _refund_of(payment: Payment, entry: LedgerEntry) -> Refund | None:
-    return db.session.scalar(select(Refund).where(Refund.payment_id == payment.id, Refund.transaction_key == entry.transaction_key)) \
-        if entry.kind == "refunded" else None
+    if entry.kind != "refunded":
+        return None
+    by_hand = func.concat("transfer ", Refund.id) == entry.transaction_key
+    return db.session.scalar(select(Refund).where(Refund.payment_id == payment.id,
+                                                  (Refund.transaction_key == entry.transaction_key) | by_hand).limit(1))
 
 
 def _note_before(payment: Payment, entry: LedgerEntry) -> Document | None:

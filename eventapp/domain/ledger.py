@@ -2,7 +2,7 @@
 
 Callers hold the order's row, or have just made it, so nobody else writes its entries meanwhile.
 """
-from sqlalchemy import case, func, insert, literal, select
+from sqlalchemy import case, exists, func, insert, literal, select
 
 from eventapp import clock
 from eventapp.extensions import db
@@ -126,6 +126,11 @@ def received(payment: Payment) -> int:
     return _sum(LedgerEntry.payment_id == payment.id, LedgerEntry.kind == "paid", LedgerEntry.kind == "reversed")
 
 
+def is_booked(payment: Payment, kind: str, key: str) -> bool:
+    return db.session.scalar(select(exists().where(LedgerEntry.payment_id == payment.id, LedgerEntry.kind == kind,
+                                                   LedgerEntry.transaction_key == key)))
+
+
 def held(payment: Payment) -> int:
     """What we still hold of it, whichever way the rest went."""
     return _sum(LedgerEntry.payment_id == payment.id, LedgerEntry.debit.in_(MONEY), LedgerEntry.credit.in_(MONEY))
@@ -145,6 +150,11 @@ def refunds(payment: Payment) -> set[str]:
 def arrivals(payment: Payment) -> int:
     """How often the money came: more than once when the bank has taken it back between."""
     return db.session.scalar(select(func.count()).where(LedgerEntry.payment_id == payment.id, LedgerEntry.kind == "paid"))
+
+
+def into_hand():
+    """An entry's amount as it moved what we hold of the buyers' money."""
+    return case((LedgerEntry.debit.in_(MONEY), LedgerEntry.amount), (LedgerEntry.credit.in_(MONEY), -LedgerEntry.amount), else_=0)
 
 
 def _sum(of, plus, minus) -> int:

@@ -1,5 +1,5 @@
 """The letters about money that goes back."""
-from eventapp.domain import bank_accounts, ledger
+from eventapp.domain import bank_accounts, refunding
 from eventapp.domain.ticketing import Papers, to_buyer
 from eventapp.extensions import db
 from eventapp.languages import force_locale
@@ -27,12 +27,12 @@ def mail_needs_account(refund: Refund, about: str) -> None:
                  link=f"{papers.order_url}/refund-account")
 
 
-def mail_event_cancelled(order: Order, reason: str) -> None:
+def mail_event_cancelled(order: Order, written: str) -> None:
     """To everybody who had registered; `amount`: what comes back of what was paid."""
     papers = Papers(order)
     gone = [one for one in papers.registrations if one.status == Status.CANCELLED]
     if gone:
-        to_buyer(papers, "event_cancelled", registrations=gone, reason=reason, amount=max(0, ledger.paid(order)))
+        to_buyer(papers, "event_cancelled", registrations=gone, reason=written, amount=refunding.coming_back(order, refunding.EVENT_CANCELLED))
 
 
 def _papers(refund: Refund) -> Papers:

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import func, null, select
 
 from eventapp import audit, clock, crypto
-from eventapp.domain import Refused, bank_accounts, ledger, refund_rules
+from eventapp.domain import Refused, bank_accounts, documenting, ledger, refund_rules
 from eventapp.domain.attempts import lock, open_of, prepare
 from eventapp.domain.refund_rules import Tier
 from eventapp.extensions import db
@@ -26,6 +26,7 @@ from eventapp.payments.provider import BANK_TRANSFER, CARD, MOBILE, VIRTUAL_ACCO
 LATE = "the payment came after the deadline"
 TWICE = "the order had been paid already"
 GONE = "the registration was cancelled"
+EVENT_CANCELLED = "the event was cancelled"
 CHARGEBACK = "the card holder's dispute was lost"
 PAID = ("paid", "partially_refunded")
 GIVING = (*PAID, "refund_pending")
@@ -39,6 +40,8 @@ AT_MOST = {BANK_TRANSFER: timedelta(days=180), VIRTUAL_ACCOUNT: timedelta(days=3
 """How long after the payment a gateway gives it back; of a phone bill within the calendar month."""
 WRONG_ACCOUNT = ("INVALID_REFUND_ACCOUNT_INFO", "INVALID_REFUND_ACCOUNT_NUMBER")
 """What a gateway says when the bank does not know the account: the buyer corrects it."""
+OVERTAKEN = "OVERTAKEN"
+"""The money went back another way while it was being asked for."""
 SURPLUS = ("overpaid", "refund_by_hand", "not_given_back")
 """Problems that are over when nothing is too much any more."""
 LONGEST_REASON = 200
@@ -80,16 +83,17 @@ class Quote:
         return tuple(dict.fromkeys(payment.method for payment, _amount in self.parts))
 
 
-def quote(order: Order, registrations=None, *, at: datetime | None = None, in_full: bool = False) -> Quote:
+def quote(order: Order, registrations=None, *, at: datetime | None = None, in_full: bool = False, line_items=None) -> Quote:
     """What goes back when these are cancelled (all that are left, unless some are named), by the rules that the buyer agreed to,
-    or `in_full`. Also for those who are cancelled already, whose money is still here."""
+    or `in_full`. Also for those who are cancelled already, whose money is still here. `line_items`: the ids of those that are
+    meant, where it is not all that they have."""
     chosen = _chosen(order, registrations)
     event = db.session.get(Event, order.event_id)
     tier = refund_rules.ALL if in_full else refund_rules.share(refund_rules.of_order(order), event, at or clock.now(), order.created_at)
-    items = [(item, one) for one in chosen for item in one.line_items]
+    items = [(item, one) for one in chosen for item in one.line_items if line_items is None or item.id in line_items]
     worths = _unclaimed(order, [item for item, _one in items])
     sources = givers(order)
-    pot = min(sum(worths), surplus_without(order, chosen), sum(amount for _payment, amount in sources))
+    pot = min(sum(worths), surplus_without(order, items), sum(amount for _payment, amount in sources))
     lines = _by_rule(items, spread(max(0, pot), worths), tier)
     return _quote(order, lines, tier, sources)
 
@@ -102,11 +106,6 @@ def of_amount(order: Order, found: Quote, amount: int) -> Quote:
     shares = spread(amount, paid)
     lines = tuple(replace(line, amount=share, kept=line.paid - share) for line, share in zip(found.lines, shares, strict=True))
     return _quote(order, lines, found.tier, givers(order))
-
-
-def only(order: Order, found: Quote, line_items) -> Quote:
-    """The same for some of its line items alone."""
-    return _quote(order, tuple(line for line in found.lines if line.line_item.id in line_items), found.tier, givers(order))
 
 
 def spread(amount: int, worths: list[int]) -> list[int]:
@@ -166,9 +165,9 @@ def surplus(order: Order) -> int:
     return max(0, -ledger.owed(order) - on_its_way(order))
 
 
-def surplus_without(order: Order, registrations) -> int:
-    """What will be too much once these hold no places any more."""
-    held = sum(one.total for one in registrations if one.holds)
+def surplus_without(order: Order, items) -> int:
+    """What will be too much once these line items hold no places any more."""
+    held = sum(item.amount for item, one in items if one.holds)
     return max(0, held - ledger.owed(order) - on_its_way(order))
 
 
@@ -176,6 +175,11 @@ def on_its_way(order: Order) -> int:
     db.session.flush()
     return db.session.scalar(select(func.coalesce(func.sum(Refund.amount), 0)).join(Payment, Payment.id == Refund.payment_id)
                              .where(Payment.order_id == order.id, Refund.state.in_(ON_ITS_WAY)))
+
+
+def coming_back(order: Order, reason: str) -> int:
+    """What goes back for a reason: promised already, or still too much."""
+    return surplus(order) + sum(one.amount for one in of_order(order) if one.reason == reason and one.state != "failed")
 
 
 def givers(order: Order) -> list[tuple[Payment, int]]:
@@ -189,7 +193,7 @@ def available(payment: Payment) -> int:
     db.session.flush()
     promised = db.session.scalar(select(func.coalesce(func.sum(Refund.amount), 0)).where(
         Refund.payment_id == payment.id, Refund.state.in_(ON_ITS_WAY)))
-    return max(0, min(payment.balance, ledger.held(payment)) - promised)
+    return max(0, min(payment.balance, ledger.held(payment) - promised))
 
 
 def needs_account(payment: Payment) -> bool:
@@ -253,8 +257,8 @@ def give(order: Order, found: Quote, *, reason: str, by, account: dict | None = 
     for payment, part in found.parts:
         taken, lines = _take(lines, part)
         refunds.append(_ask(payment, part, reason=reason, by=by, account=kept_account, lines=[
-            {"line_item": line.line_item.id, "registration": line.registration.id, "amount": amount, "kept": kept}
-            for line, amount, kept in taken]))
+            {"line_item": line.line_item.id, "registration": line.registration.id, "name": line.line_item.name, "tax_free": line.line_item.tax_free,
+             "amount": amount, "kept": kept} for line, amount, kept in taken]))
     _forget_surplus(order)
     return refunds
 
@@ -317,7 +321,7 @@ def _go(payment: Payment, refund: Refund, account: dict | None) -> None:
     refund.state = "requested"
     prepare(payment, "cancel", {
         "gateway_key": payment.gateway_key, "order_ref": payment.gateway_order_id, "reason": refund.reason,
-        "expected_remaining": payment.balance, "refund_id": refund.id, "tax_free": _tax_free(payment, refund),
+        "expected_remaining": payment.balance, "refund_id": refund.id, "tax_free": documenting.tax_free_part(payment, refund.amount, refund.lines),
         "amount": None if refund.amount == payment.balance else refund.amount})
     if account:
         later("mail_refund_requested", refund, key=refund.account_hint)
@@ -326,25 +330,6 @@ def _go(payment: Payment, refund: Refund, account: dict | None) -> None:
 def _ask_account(refund: Refund, about: str) -> None:
     """By letter; `about` tells one asking from another."""
     later("mail_refund_needs_account", refund, key=about, about=about)
-
-
-def _tax_free(payment: Payment, refund: Refund) -> int:
-    """The part that bears no VAT: of the lines where they are known, else in proportion; all that is left with the last won."""
-    if not payment.tax_free:
-        return 0
-    gone = sum(one.amount for one in db.session.scalars(select(Refund).where(
-        Refund.payment_id == payment.id, Refund.state == "done")).all())
-    before = _free_of(payment, gone)
-    if refund.lines:
-        free = set(db.session.scalars(select(LineItem.id).where(
-            among(LineItem.id, [line["line_item"] for line in refund.lines]), LineItem.tax_free)))
-        part = sum(line["amount"] for line in refund.lines if line["line_item"] in free)
-        return min(part, payment.tax_free - before)
-    return _free_of(payment, gone + refund.amount) - before
-
-
-def _free_of(payment: Payment, amount: int) -> int:
-    return payment.tax_free * min(amount, payment.amount) // payment.amount
 
 
 def void(payment: Payment) -> None:
@@ -397,6 +382,8 @@ def sent(refund: Refund, *, by) -> None:
         payment.status = "partially_refunded" if payment.balance else "refunded"
     refund.transaction_key = refund.transaction_key or f"transfer {refund.id}"
     finish(refund)
+    if payment.problem and payment.problem["kind"] == "refund_failed":
+        payment.problem = null()
     audit.record("payment.refunded", payment, by=by, after={"amount": refund.amount, "external": False})
 
 
@@ -408,14 +395,27 @@ def finish(refund: Refund, at: datetime | None = None) -> None:
 
 def refused(refund: Refund, code: str) -> None:
     """The gateway said no: to an account the bank does not know, which the buyer corrects; otherwise staff look."""
-    refund.failure_code = code
     if code in WRONG_ACCOUNT:
-        refund.state, refund.account = "needs_account", None
+        refund.state, refund.failure_code, refund.account = "needs_account", code, None
         _ask_account(refund, f"wrong {clock.now().isoformat()}")
         return
-    refund.state, refund.account = "failed", None
-    payment = db.session.get(Payment, refund.payment_id)
-    needs_a_person(payment, "refund_refused", refund.amount, code)
+    fail(refund, code)
+    needs_a_person(db.session.get(Payment, refund.payment_id), "refund_refused", refund.amount, code)
+
+
+def fail(refund: Refund, code: str) -> None:
+    refund.state, refund.failure_code, refund.account = "failed", code, None
+
+
+def drop_overtaken(payment: Payment) -> None:
+    """The money was given back elsewhere: what was still promised and can't be kept is given up, the latest first."""
+    waiting = db.session.scalars(select(Refund).where(Refund.payment_id == payment.id, Refund.state.in_(("needs_account", "to_pay")))
+                                 .order_by(Refund.id.desc())).all()
+    promised = sum(one.amount for one in waiting)
+    for refund in waiting:
+        if promised > ledger.held(payment):
+            fail(refund, OVERTAKEN)
+            promised -= refund.amount
 
 
 def came_back(refund: Refund, code: str, *, by) -> None:

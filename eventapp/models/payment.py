@@ -167,7 +167,7 @@ class Refund(Tenant, Base):
     route: Mapped[str] = mapped_column(default="gateway")
     """gateway, or transfer: staff send it from the organisation's bank account."""
     lines: Mapped[list] = mapped_column(default=list)
-    """What it is for: [{"line_item", "registration", "amount", "kept"}]; empty where nobody can say."""
+    """What it is for: [{"line_item", "registration", "name", "tax_free", "amount", "kept"}], the line item's as it was; empty where nobody can say."""
     kept: Mapped[int] = mapped_column(default=0)
     """What the organisation keeps by its rules, beside the amount that goes back."""
     by: Mapped[str] = mapped_column(default="")

@@ -19,6 +19,7 @@ from eventapp.models import (
     Order,
     OutboxItem,
     Payment,
+    Refund,
     Registration,
     Status,
 )
@@ -367,7 +368,7 @@ def test_whether_money_goes_back_with_a_cancellation_is_said_with_it(app, shop, 
     assert ledger.paid(shop.fresh(order)) == (0 if give_back else 100_000) and shop.balanced() and sound(app)
 
 
-def test_a_transfer_is_given_back_by_a_person(app, camp, stay, owner, world, work):
+def test_a_transfer_waits_for_the_buyers_account(app, camp, stay, owner, world, work):
     crowds.waiting(camp, stay, 1, people=2, method="manual_transfer")
     do("approve", owner)
     do("mark_paid", owner)
@@ -375,8 +376,9 @@ def test_a_transfer_is_given_back_by_a_person(app, camp, stay, owner, world, wor
     later(world)
     work()
     world.seoul.enter()
-    problem = db.session.scalar(select(Payment.problem))
-    assert (problem["kind"], problem["expected"]) == ("refund_by_hand", 100_000) and sound(app)
+    refund = db.session.scalar(select(Refund))
+    assert (refund.state, refund.route, refund.amount) == ("needs_account", "transfer", 100_000)
+    assert db.session.scalar(select(Payment.problem)) is None and sound(app)
 
 
 def test_an_offer_that_lapsed_is_not_paid_for_by_the_others_of_its_order(app, camp, stay, owner, world, work):
