@@ -17,7 +17,7 @@ STATES = {
     "received": (_l("Waiting"), "info"), "applied": (_l("Applied"), "success"), "ignored": (_l("Not needed"), "neutral"),
     "orphan": (_l("Not ours"), "warning"), "wrong_account": (_l("Wrong account"), "warning"), "rejected": (_l("Refused"), "danger")}
 KINDS = {
-    "payment_changed": _l("Payment changed"), "deposit_changed": _l("Deposit"), "cancel_changed": _l("Cancellation"),
+    "payment_changed": _l("Payment changed"), "deposit_changed": _l("Deposit changed"), "cancel_changed": _l("Payment cancelled"),
     "dispute_changed": _l("Dispute"), "billing_deleted": _l("Billing key deleted"), "payout_changed": _l("Payout"),
     "irrelevant": _l("Something else")}
 PROOFS = {"signature": _l("signed, and the gateway was asked"), "secret": _l("knew the payment’s secret, and the gateway was asked"),

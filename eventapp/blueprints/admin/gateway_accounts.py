@@ -3,7 +3,7 @@ from flask import Blueprint, abort, current_app, g, request, url_for
 from flask_login import current_user
 from sqlalchemy import func, select
 from wtforms import BooleanField, PasswordField, RadioField
-from wtforms.validators import Optional
+from wtforms.validators import InputRequired, Optional
 
 from eventapp.domain import Refused, RefusedFields, accounts, connecting_gateways, noticing
 from eventapp.domain.connecting_gateways import GATEWAYS, Keys, clean_key
@@ -33,15 +33,15 @@ class KeysForm(forms.Form):
 
 
 class TossForm(KeysForm):
-    client_key = forms.line(_l("Client key"), longest=connecting_gateways.LONGEST)
+    client_key = forms.line(_l("Client key"), _l("Paste the client key."), longest=connecting_gateways.LONGEST)
     secret_key = secret(_l("Secret key"))
 
 
 class PortoneForm(KeysForm):
-    store_id = forms.line(_l("Store ID"), longest=connecting_gateways.LONGEST)
-    channel_key = forms.line(_l("Channel key"), longest=connecting_gateways.LONGEST)
-    mode = RadioField(_l("The channel is for"), [Optional()], choices=[("test", _l("tests")), ("live", _l("real money"))])
-    approval = RadioField(_l("How the channel approves payments"), [Optional()], default="manual", choices=[
+    store_id = forms.line(_l("Store ID"), _l("Paste the store ID."), longest=connecting_gateways.LONGEST)
+    channel_key = forms.line(_l("Channel key"), _l("Paste the channel key."), longest=connecting_gateways.LONGEST)
+    mode = RadioField(_l("The channel is for"), [InputRequired(_l("Choose one."))], choices=[("test", _l("tests")), ("live", _l("real money"))])
+    approval = RadioField(_l("How the channel approves payments"), [InputRequired(_l("Choose one."))], default="manual", choices=[
         ("manual", _l("Manually: we take the money once the places are certain")),
         ("automatic", _l("Automatically: PortOne takes the money in its window"))])
     secret_key = secret(_l("V2 API secret"))
@@ -53,7 +53,7 @@ class PortoneForm(KeysForm):
 
 
 class StripeForm(KeysForm):
-    client_key = forms.line(_l("Publishable key"), longest=connecting_gateways.LONGEST)
+    client_key = forms.line(_l("Publishable key"), _l("Paste the publishable key."), longest=connecting_gateways.LONGEST)
     secret_key = secret(_l("Secret key"))
     webhook_secret = secret(_l("Webhook signing secret"))
 
@@ -101,6 +101,7 @@ def new(provider):
     if provider not in FORMS:
         abort(404)
     form, use = FORMS[provider](), UseForm()
+    form.secret_key.flags.required = True
     if form.validate_on_submit() and use.validate():
         try:
             confirm_password(form.password.data)
