@@ -28,6 +28,9 @@ def main() -> int:
     if any(re.match("live_", key) for key in keys):
         print("The sandbox refuses live keys: TOSS_CLIENT_KEY, TOSS_SECRET_KEY.", file=sys.stderr)
         return 2
+    if any(re.match("(sk|rk|pk)_live_", key) for key in (settings.stripe_publishable_key, settings.stripe_secret_key)):
+        print("The sandbox refuses live keys: STRIPE_PUBLISHABLE_KEY, STRIPE_SECRET_KEY.", file=sys.stderr)
+        return 2
     sandbox = Sandbox(journal=arguments.file or settings.var / "sandbox.jsonl", autopay=settings.sandbox_autopay,
                       retry_scale=settings.backoff_scale / 60, clock_offset=settings.clock_offset,
                       keys=keys if all(keys) else None)

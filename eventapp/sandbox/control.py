@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 
 from werkzeug.wrappers import Request, Response
 
-from eventapp.sandbox import shapes, window
+from eventapp.sandbox import billing, magic, receipts, shapes, window
 from eventapp.sandbox.courier import Switches
 from eventapp.sandbox.state import Payment, Refusal
 
@@ -65,25 +65,26 @@ def switches(sandbox, body) -> dict:
 
 def forge(sandbox, body) -> dict:
     """A notice that nothing happened for: {client_key or url, body} with any body, or
-    {order_id, status, shape, secret?}; a `security_key` signs it as payouts are signed, `old` (seconds) makes it look old."""
+    {order_id, status, shape: status, deposit or both, secret?, to?}; `to` is the client key of an account whose address it
+    goes to instead, a `security_key` signs it as payouts are signed, `old` (seconds) makes it look old."""
     if "body" in body:
-        notice = body["body"]
-        url = body.get("url") or sandbox.accounts.of_client(body["client_key"]).webhooks[0]["url"]
+        notices, account = [body["body"]], sandbox.accounts.of_client(body.get("client_key", ""))
     else:
         payment = _payment(sandbox, body)
         account = sandbox.accounts.of_client(payment.account)
-        url = body.get("url") or account.webhooks[0]["url"]
-        at, status = sandbox.books.now(), body.get("status", "DONE")
-        if body.get("shape") == "deposit":
-            notice = {"createdAt": shapes.created_at(at), "secret": body.get("secret", "ps_forged"), "status": status,
-                      "transactionKey": "txrd_forged", "orderId": payment.order_id}
-        else:
-            data = shapes.payment(payment, account, sandbox.base) | {"status": status}
-            notice = {"eventType": "PAYMENT_STATUS_CHANGED", "createdAt": shapes.created_at(at),
-                      "data": data | ({"secret": body["secret"]} if "secret" in body else {})}
+        at, status, shape = sandbox.books.now(), body.get("status", "DONE"), body.get("shape", "status")
+        data = shapes.payment(payment, account, sandbox.base) | {"status": status}
+        kinds = {"status": {"eventType": "PAYMENT_STATUS_CHANGED", "createdAt": shapes.created_at(at),
+                            "data": data | ({"secret": body["secret"]} if "secret" in body else {})},
+                 "deposit": {"createdAt": shapes.created_at(at), "secret": body.get("secret", "ps_forged"),
+                             "status": status, "transactionKey": "txrd_forged", "orderId": payment.order_id}}
+        notices = list(kinds.values()) if shape == "both" else [kinds[shape]]
+    account = sandbox.accounts.of_client(body["to"]) if "to" in body else account
+    url = body.get("url") or account.webhooks[0]["url"]
     _own_machine(url)
-    return {"sent": sandbox.courier.take(url, notice, sandbox.books.now(), secret=body.get("security_key", ""),
-                                         old=float(body.get("old", 0)))}
+    sent = [sandbox.courier.take(url, notice, sandbox.books.now(), secret=body.get("security_key", ""),
+                                 old=float(body.get("old", 0))) for notice in notices]
+    return {"sent": sent}
 
 
 def _own_machine(url: str) -> None:
@@ -151,6 +152,36 @@ def refund(sandbox, body) -> dict:
     return _shown(sandbox, sandbox.books.finish_refund(_payment(sandbox, body).key, body["result"]))
 
 
+def receipt(sandbox, body) -> dict:
+    """{receipt_key or order_id, result: COMPLETED or FAILED}: the tax office answers before its day is over."""
+    if not re.fullmatch("COMPLETED|FAILED", body["result"]):
+        raise ValueError("a receipt ends COMPLETED or FAILED")
+    keys = [one.key for one in sandbox.receipts.receipts.values()
+            if body.get("receipt_key") == one.key or ("receipt_key" not in body and body["order_id"] == one.order_id)]
+    now = sandbox.books.now()
+    ended = [sandbox.receipts.end(now, key, body["result"] == "FAILED") for key in keys]
+    if not ended:
+        raise Refusal("NOT_FOUND")
+    return {"receipts": [receipts.shape(one, now, sandbox.base) for one in ended]}
+
+
+def register(sandbox, body) -> dict:
+    """{client_key, customer_key, request, number?}: somebody registers a card without a browser; answers where Toss sends
+    them."""
+    opened = billing.begin(sandbox, body["client_key"], body["customer_key"], body["request"])
+    location = billing.approve(sandbox, opened, body.get("number", magic.GOOD_CARD))
+    return {"authKey": opened.auth_key, "location": location}
+
+
+def unregister(sandbox, body) -> dict:
+    """{billing_key}: it is deleted at Toss's console."""
+    stored = sandbox.billing.keys.get(body["billing_key"])
+    if stored is None:
+        raise Refusal("NOT_FOUND_BILLING")
+    billing.delete(sandbox, stored)
+    return {"removed": stored.key}
+
+
 # -- looking, and beginning again -------------------------------------------------------------------
 def books(sandbox, args) -> dict:
     """Everything; ?client_key= and ?order_id= narrow it. `balances`: what each account received and did not return."""
@@ -191,10 +222,11 @@ def _shown(sandbox, payment: Payment) -> dict:
     return shapes.payment(payment, account, sandbox.base) | {"clientKey": payment.account}
 
 
-GET = {"books": books, "clock": clock, "deliveries": deliveries, "health": health,
+GET = {"books": books, "clock": clock, "magic": lambda sandbox, args: magic.listed(), "deliveries": deliveries, "health": health,
        "faults": lambda sandbox, args: {"faults": sandbox.faults.listed()},
        "webhooks": lambda sandbox, args: {"webhooks": {account.client_key: account.webhooks for account
                                                       in list(sandbox.accounts.by_client.values())}}}
 POST = {"accounts": accounts, "webhooks": webhooks, "switches": switches, "forge": forge, "faults": faults,
         "no-faults": no_faults, "clock": clock, "autopay": autopay, "pay": pay, "deposit": deposit,
-        "reversal": reversal, "expire": expire, "cancel": cancel, "refund": refund, "reset": reset}
+        "reversal": reversal, "expire": expire, "cancel": cancel, "refund": refund, "receipt": receipt,
+        "register": register, "unregister": unregister, "reset": reset}

@@ -125,7 +125,19 @@ class Courier:
             self.switches, self.held = Switches(), False
 
     def listed(self) -> dict:
-        return {"waiting": [_shown(notice) for notice in list(self.open.values())], "done": list(self.done)}
+        return {"waiting": [_shown(notice) for notice in list(self.open.values())],
+                "done": [_shown(notice) for notice in list(self.done)]}
+
+    def again(self, id: str) -> bool:
+        """Send one once more by hand, as the gateways' consoles can."""
+        with self.bell:
+            notice = self.open.get(id) or next((one for one in self.done if one["id"] == id), None)
+            if notice is None:
+                return False
+            notice = {name: value for name, value in notice.items() if name != "status"} | {"tries": 0}
+            self.open[id] = notice
+            self._push(notice, 0)
+            return True
 
     def _push(self, notice: dict, seconds: float) -> None:
         with self.bell:
@@ -154,7 +166,7 @@ class Courier:
         if status in scheme.delivered or tries >= len(scheme.waits):
             with self.bell:
                 self.open.pop(notice["id"], None)
-            self.done.append(_shown(notice) | {"status": status})
+            self.done.append(notice | {"status": status})
             self.journal.append(delivered=notice["id"])
         elif not self.stopped:
             log.info("notice %s: %s, again later", notice["id"], status)
@@ -162,4 +174,5 @@ class Courier:
 
 
 def _shown(notice: dict) -> dict:
-    return {"id": notice["id"], "scheme": notice["scheme"], "url": notice["url"], "tries": notice["tries"], "body": json.loads(notice["body"])}
+    shown = {name: notice[name] for name in ("id", "scheme", "url", "tries", "at", "status") if name in notice}
+    return shown | {"body": json.loads(notice["body"])}

@@ -16,7 +16,7 @@ from eventapp.sandbox.journal import Journal
 from tests.gateway import Gateway, attempt, running
 
 ENVIRONMENT = {name: value for name, value in os.environ.items()
-               if not re.match("TOSS_|APP_ENV|SANDBOX_|FAULTS|GUARDS_OFF|CLOCK_", name)}
+               if not re.match("TOSS_|STRIPE_|PORTONE_|APP_ENV|SANDBOX_|FAULTS|GUARDS_OFF|CLOCK_", name)}
 
 
 def command(port=0):
@@ -108,7 +108,8 @@ def test_a_line_that_was_being_written_is_dropped(tmp_path):
 
 @pytest.mark.parametrize("environ, word", [({"APP_ENV": "production"}, "production"),
                                            ({"TOSS_SECRET_KEY": "live_sk_12345678"}, "live keys"),
-                                           ({"TOSS_CLIENT_KEY": "live_ck_12345678"}, "live keys")])
+                                           ({"TOSS_CLIENT_KEY": "live_ck_12345678"}, "live keys"),
+                                           ({"STRIPE_SECRET_KEY": "sk_live_12345678"}, "live keys")])
 def test_it_does_not_start_where_it_must_not(tmp_path, environ, word):
     ended = subprocess.run(command(), env=ENVIRONMENT | {"VAR": str(tmp_path)} | environ, capture_output=True,
                            text=True,

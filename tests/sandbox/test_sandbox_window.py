@@ -138,31 +138,34 @@ def test_the_dashboard_lists_finds_and_cancels(gateway):
     found = BROWSER.get(gateway.address, params={"q": paid.order_ref.upper()}).text
     assert paid.order_ref in found and other.order_ref not in found
     for payment, form in ((paid, {"amount": "20000"}), (other, {})):
-        answer = BROWSER.post(f"{gateway.address}/payments/{payment.gateway_key}/cancel", data=form)
+        answer = BROWSER.post(f"{gateway.address}/payments/toss/{payment.gateway_key}/cancel", data=form)
         assert answer.status_code == 303
     assert (gateway.fetch(paid).balance, gateway.fetch(other).balance) == (30000, 0)
-    again = BROWSER.post(f"{gateway.address}/payments/{other.gateway_key}/cancel")
+    again = BROWSER.post(f"{gateway.address}/payments/toss/{other.gateway_key}/cancel")
     assert (again.status_code, "ALREADY_CANCELED_PAYMENT" in again.text) == (409, True)
 
 
 def test_the_dashboard_is_the_bank_too(gateway):
     waiting = gateway.issue()
     for action, raw in (("deposit", "DONE"), ("reverse", "WAITING_FOR_DEPOSIT"), ("expire", "WAITING_FOR_DEPOSIT")):
-        assert BROWSER.post(f"{gateway.address}/payments/{waiting.gateway_key}/{action}").status_code == 303
+        assert BROWSER.post(f"{gateway.address}/payments/toss/{waiting.gateway_key}/{action}").status_code == 303
         assert gateway.fetch(waiting).raw_status == raw
     assert gateway.fetch(waiting).virtual_account.expired
 
 
 # -- in a browser -----------------------------------------------------------------------------------
+OPEN_TOSS = "TossPayments(p.clientKey).payment({customerKey: p.customerKey}).requestPayment(p.request)"
+
+
 @contextmanager
-def shop(gateway, params):
+def shop(gateway, params, *, sdk="/toss/v2/standard", call=OPEN_TOSS):
     """A payment page with our content-security policy, and the pages one comes back to."""
-    origin = gateway.account.sdk_url.split("/toss")[0]
-    script = """
+    origin = gateway.address.replace("127.0.0.1", "localhost")
+    script = f"""
         const p = JSON.parse(document.getElementById("payment-params").textContent);
-        document.getElementById("pay").onclick = () => TossPayments(p.clientKey)
-          .payment({customerKey: p.customerKey}).requestPayment(p.request)
-          .catch((error) => { document.title = error.code; });"""
+        document.getElementById("pay").onclick = async () => {{
+          try {{ await {call}; }} catch (error) {{ document.title = error.code; }}
+        }};"""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self):
@@ -171,7 +174,7 @@ def shop(gateway, params):
             elif self.path == "/pay":
                 body, kind = (f'<!doctype html><title>pay</title><link rel="icon" href="data:,">'
                               f'<script type="application/json" id="payment-params">{json.dumps(params)}</script>'
-                              f'<button id="pay">pay</button><script src="{gateway.account.sdk_url}"></script>'
+                              f'<button id="pay">pay</button><script src="{origin}{sdk}"></script>'
                               f'<script src="/pay.js"></script>'), "text/html"
             else:
                 body, kind = '<!doctype html><title>back</title><link rel="icon" href="data:,">', "text/html"
