@@ -3,6 +3,7 @@
 Payments' notices are not signed by every gateway, so a notice can at most make us look.
 """
 import logging
+from dataclasses import replace
 from datetime import timedelta
 
 from sqlalchemy import func, or_, select, update
@@ -22,9 +23,11 @@ from eventapp.payments.provider import (
     PAYMENT_CHANGED,
     PROOF_SIGNATURE,
     BadWebhook,
+    GatewayMisconfigured,
     GatewayRef,
     WebhookHint,
 )
+from eventapp.unit_of_work import checkpoint
 
 log = logging.getLogger("eventapp.noticing")
 ABOUT_PAYMENTS = (PAYMENT_CHANGED, DEPOSIT_CHANGED, CANCEL_CHANGED, DISPUTE_CHANGED)
@@ -100,7 +103,7 @@ def handle(event: WebhookEvent) -> None:
     event.kind, event.order_ref, event.gateway_key = hint.kind, hint.order_ref, hint.gateway_key
     if hint.kind not in ABOUT_PAYMENTS:
         return _end(event, "ignored", "not about a payment")
-    payment = _payment(account, hint)
+    payment = _payment(account, hint) or _named_otherwise(account, hint)
     if payment is None:
         return _of_nobody(account, hint, event)
     event.payment_id = payment.id
@@ -127,6 +130,19 @@ def _payment(account: GatewayAccount, hint: WebhookHint) -> Payment | None:
         return None
     key = Payment.gateway_order_id == hint.order_ref if hint.order_ref else Payment.gateway_key == hint.gateway_key
     return db.session.scalar(select(Payment).where(Payment.account_id == account.id, key))
+
+
+def _named_otherwise(account: GatewayAccount, hint: WebhookHint) -> Payment | None:
+    """Stripe names a dispute's payment by a key that we do not keep, and is asked whose it is. Only a proven notice makes us ask."""
+    if hint.order_ref or not hint.gateway_key or hint.proof != PROOF_SIGNATURE:
+        return None
+    keys = calling.keys(account)
+    checkpoint()  # nothing is held while we wait
+    try:
+        found = PROVIDERS[account.provider].fetch(keys, GatewayRef(gateway_key=hint.gateway_key))
+    except GatewayMisconfigured:
+        return None
+    return _payment(account, replace(hint, order_ref=found.order_ref, gateway_key=found.gateway_key)) if found else None
 
 
 def _of_nobody(account: GatewayAccount, hint: WebhookHint, event: WebhookEvent) -> None:
