@@ -12,7 +12,7 @@ from eventapp import audit
 from eventapp.domain import devices
 from eventapp.extensions import db
 from eventapp.languages import _
-from eventapp.models import Event, Membership, Order, Registration
+from eventapp.models import Event, Membership, Order, Payment, Registration
 
 PUBLIC = "public"
 """Anybody, signed in or not."""
@@ -83,6 +83,16 @@ class Member:
 
     def orders(self):
         return self._limited(select(Order), Order.event_id)
+
+    def payments(self, event=None):
+        query = select(Payment)
+        if event is None and self.event_ids is None:
+            return query
+        of = self.orders().with_only_columns(Order.id)
+        return query.where(Payment.order_id.in_(of.where(Order.event_id == event.id) if event else of))
+
+    def payment(self, id: int) -> Payment:
+        return db.one_or_404(self.payments().where(Payment.id == id))
 
     def event(self, slug: str) -> Event:
         """The event of this address, or 404: also when it is somebody else's."""

@@ -58,12 +58,23 @@ SENTENCES = {
     "payment.reversed": _l("Deposit taken back by the bank"),
     "payment.taken_back": _l("Receipt of the payment taken back"),
     "payment.refund_requested": _l("Refund requested"),
+    "payment.refund_account_shown": _l("Account for the refund looked at"),
+    "payouts.exported": _l("List of transfers with account numbers exported"),
+    "event.cancelled": _l("Event cancelled"),
+    "event.refund_rules_changed": _l("Refund rules changed"),
     "payment.refund_account_given": _l("Account for the refund given"),
     "payment.refund_account_asked": _l("Account for the refund asked for again"),
     "payment.refunded": _l("Refunded"),
     "payment.refund_came_back": _l("A refund came back"),
     "payment.disputed": _l("Contested at the card company"),
     "payment.amount_differs": _l("The amount in the address was altered"),
+    "payment.settled": _l("Decided about the payment"),
+    "payment.matched": _l("Deposit matched"),
+    "payments.exported": _l("Payments exported"),
+    "bank_line.brought": _l("Bank statement brought in"),
+    "bank_line.ignored": _l("Deposit set aside"),
+    "bank_line.reopened": _l("Deposit to be matched again"),
+    "book_difference.settled": _l("Difference of the books settled"),
     "payment.needs_a_person": _l("The payment needs a decision"),
     "gateway_account.unhealthy": _l("The gateway refused the account"),
     "gateway_account.added": _l("Gateway account added"),
@@ -94,13 +105,14 @@ SENTENCES = {
 GROUPS = {
     "registration": _l("Registrations"), "order": _l("Orders"), "payment": _l("Payments"), "email": _l("Emails"), "check_in": _l("Check-in"),
     "checkpoint": _l("Checkpoints"), "device": _l("Door devices"), "operation": _l("Operations"), "import": _l("Imports"), "registrations": _l("Exports"),
+    "payments": _l("Exports of payments"), "bank_line": _l("Bank statement"), "book_difference": _l("Differences of the books"),
     "audit_log": _l("Audit log"), "gateway_account": _l("Gateway accounts"), "webhook": _l("Gateways’ notices"), "event": _l("Events"),
 }
 """The first words of the actions, in the order in which they are offered."""
 KINDS = {
     "registration": _l("Registration"), "order": _l("Order"), "payment": _l("Payment"), "checkin": _l("Check-in"), "event": _l("Event"),
     "checkpoint": _l("Checkpoint"), "doordevice": _l("Door device"), "bulkoperation": _l("Operation"), "importfile": _l("Table for import"),
-    "gatewayaccount": _l("Gateway account"), "webhookevent": _l("Gateway’s notice"), "organization": _l("Organisation"),
+    "bankline": _l("Deposit"), "bookdifference": _l("Difference of the books"), "gatewayaccount": _l("Gateway account"), "webhookevent": _l("Gateway’s notice"), "organization": _l("Organisation"),
 }
 """What a line can be about: `object_kind`."""
 ACTORS = {"user": _l("Staff"), "buyer": _l("Participant"), "device": _l("Door device"), "gateway": _l("Payment gateway"), "system": _l("System")}

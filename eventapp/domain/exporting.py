@@ -247,16 +247,16 @@ def lines(query) -> Iterator[list[Line]]:
 
 
 def _lines(engine, org_id: int, query) -> Iterator[list[Line]]:
-    with _inside(engine, org_id) as session:
+    with inside(engine, org_id) as session:
         ids = array("q", session.scalars(query.with_only_columns(Registration.id).order_by(Registration.id)
                                          .execution_options(yield_per=10 * CHUNK)))
     for start in range(0, len(ids), CHUNK):
-        with _inside(engine, org_id) as session:
+        with inside(engine, org_id) as session:
             chunk = _read(session, ids[start:start + CHUNK].tolist())
         yield chunk
 
 
-def _inside(engine, org_id: int) -> Session:
+def inside(engine, org_id: int) -> Session:
     """A transaction of our own inside the organisation."""
     session = Session(engine)
     session.execute(tenancy.SET_ORG, {"org": str(org_id or "")})
@@ -340,6 +340,11 @@ def file_name(event: Event | None, format: str) -> str:
 def stream(query, format: str, columns: list[Column]) -> Iterator[bytes]:
     """csv, csv_bom or json, the first bytes before the first row is read."""
     return (_json if format == "json" else _csv)(lines(query), columns, "\ufeff" if format == "csv_bom" else "")
+
+
+def table(chunks: Iterator[list], format: str, columns: list[Column]) -> Iterator[bytes]:
+    """Any rows as csv, csv_bom or xlsx: `chunks` are lists of what the columns' `value` takes."""
+    return _xlsx_chunks(chunks, columns) if format == "xlsx" else _csv(chunks, columns, "\ufeff" if format == "csv_bom" else "")
 
 
 def _csv(chunks, columns: list[Column], mark: str) -> Iterator[bytes]:

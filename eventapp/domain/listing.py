@@ -37,7 +37,7 @@ STATUSES = {
     Status.CONFIRMED: _l("Confirmed"), Status.REJECTED: _l("Not accepted"), Status.EXPIRED: _l("Expired"),
     Status.CANCELLED: _l("Cancelled")}
 METHOD_WORDS = {
-    "card": _l("Card"), "bank_transfer": _l("Instant bank transfer"), "virtual_account": _l("Virtual account"),
+    "card": _l("Card"), "bank_transfer": _l("Instant bank transfer"), "virtual_account": _l("Virtual account"), "mobile": _l("Mobile phone"),
     "manual_transfer": _l("Bank transfer"), "cash": _l("Cash"), "free": _l("Free")}
 PAID_WORDS = {"yes": _l("Received"), "no": _l("Not received")}
 LOOKS_LIKE_PHONE = re.compile(r"^\+?[\d\s().-]{4,}$")

@@ -61,17 +61,20 @@ class Table:
 
 def read(name: str, content: bytes) -> Table:
     """Raises Refused when it is no table at all."""
+    return _table(rows(name, content))
+
+
+def rows(name: str, content: bytes) -> Iterator[Row]:
+    """Row after row as they stand, headings or not. Raises Refused when it is no table at all."""
     if len(content) > LARGEST:
         raise Refused(_("This file is larger than 10 MB. Split it into several."), "file")
     if not content.strip():
         raise Refused(_("This file is empty."), "file")
     if content.startswith(b"PK\x03\x04"):
-        rows = _sheet(content)
-    elif content.startswith((b"\xd0\xcf\x11\xe0", b"%PDF", b"\x89PNG", b"\xff\xd8\xff", b"{\\rtf")) or name.lower().endswith((".xls", ".ods", ".pdf")):
+        return _sheet(content)
+    if content.startswith((b"\xd0\xcf\x11\xe0", b"%PDF", b"\x89PNG", b"\xff\xd8\xff", b"{\\rtf")) or name.lower().endswith((".xls", ".ods", ".pdf")):
         raise Refused(_("This kind of file can't be read. Save it as XLSX or CSV."), "file")
-    else:
-        rows = _lines(content)
-    return _table(rows)
+    return _lines(content)
 
 
 def _table(rows: Iterator[Row]) -> Table:

@@ -15,7 +15,7 @@ def ways(page: str) -> list[str]:
 
 
 @pytest.mark.parametrize(("who", "expected"), [
-    ("owner", ["Home", "Events", "Registrations", "Check-in", "Operations history", "Audit log", "Public page"]),
+    ("owner", ["Home", "Events", "Registrations", "Payments", "Check-in", "Operations history", "Audit log", "Settings", "Public page"]),
     ("staff", ["Home", "Events", "Registrations", "Check-in", "Operations history", "Public page"]),
 ])
 def test_the_sidebar_offers_what_one_may_open(sign_in, who, expected):

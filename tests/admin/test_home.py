@@ -101,13 +101,14 @@ def test_a_letter_that_failed_waits_until_a_later_one_has_gone(seoul_owner, worl
     assert "gone@example.com" not in seoul_owner.get("/seoul-ubf/admin/emails/failed").text
 
 
-def test_a_payment_that_differs_leads_to_its_registration(seoul_owner, world):
+def test_a_payment_that_differs_leads_to_itself(seoul_owner, world):
     order = register_for_money(world.seoul)
     with world.seoul.inside():
-        paying.current(order).problem = {"kind": "differs", "expected": {"amount": 1}, "found": {"amount": 2}}
+        payment = paying.current(order)
+        payment.problem = {"kind": "differs", "expected": {"amount": 1}, "found": {"amount": 2}}
         db.session.commit()
-    number = world.seoul.registrations()[0].number
-    assert waits(seoul_owner.get("/seoul-ubf/admin").text)["problems"] == f"/seoul-ubf/admin/registrations/{number}"
+        address = f"/seoul-ubf/admin/payments/{payment.id}"
+    assert waits(seoul_owner.get("/seoul-ubf/admin").text)["problems"] == address
 
 
 def test_entries_in_doubt_wait_until_somebody_has_seen_them(seoul_owner, world):

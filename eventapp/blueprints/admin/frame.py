@@ -48,7 +48,7 @@ def sections() -> list[Section]:
 MONEY = (
     ("payments.index", _l("Payments"), "payments.read"), ("books.movements", _l("Movements"), "payments.read"),
     ("deposits.index", _l("Deposits to match"), "payments.mark_received"), ("refunds.payouts", _l("Transfers to make"), "registrations.refund"),
-    ("receipts.index", _l("Receipts"), "payments.read"), ("books.settlements", _l("Payouts"), "payments.read"),
+    ("receipts.index", _l("Receipts"), "payments.read"), ("books.payouts", _l("Payouts"), "payments.read"),
     ("books.differences", _l("Differences"), "payments.read"), ("webhooks.index", _l("Notices"), "payments.read"))
 """The pages about money, as the tabs above each of them: endpoint, title, what it needs."""
 

@@ -8,6 +8,7 @@ from sqlalchemy import and_, or_, select
 from sqlalchemy.orm import defer
 
 from eventapp.domain import asking, auditing, editing, listing, uploading
+from eventapp.domain.finding_payments import ACCOUNT_WORDS, MOVEMENT_WORDS
 from eventapp.extensions import db
 from eventapp.languages import _, _l, current_locale, localized
 from eventapp.models import (
@@ -114,27 +115,30 @@ def mates(registration: Registration) -> list[Registration]:
 
 @dataclass(frozen=True, slots=True)
 class Booked:
-    """One movement of money and how the order stood after it."""
+    """One entry of the ledger and how the order stood after it."""
 
-    at: datetime
+    entry: LedgerEntry
     sentence: str
-    amount: int
     owed: int
     paid: int
+
+    @property
+    def accounts(self) -> tuple[str, str]:
+        """(debit, credit) in words"""
+        return str(ACCOUNT_WORDS[self.entry.debit]), str(ACCOUNT_WORDS[self.entry.credit])
 
 
 def books(order: Order) -> list[Booked]:
     """Every entry of the ledger, oldest first."""
-    words = {"charged": _("Charged"), "released": _("No longer owed"), "paid": _("Money received"), "refunded": _("Given back"),
-             "reversed": _("Taken back by the bank")}
     owed = paid = 0
     lines = []
     for entry in db.session.scalars(select(LedgerEntry).where(LedgerEntry.order_id == order.id).order_by(LedgerEntry.id)):
         owed += entry.amount * ((entry.debit == "receivable") - (entry.credit == "receivable"))
         paid += entry.amount * ((entry.debit in ("gateway", "bank")) - (entry.credit in ("gateway", "bank")))
-        changed = entry.transaction_key.startswith("changed ")
-        sentence = _("%(what)s: programs were changed", what=words[entry.kind]) if changed else words[entry.kind]
-        lines.append(Booked(entry.created_at, sentence, entry.amount, owed, paid))
+        sentence = str(MOVEMENT_WORDS[entry.kind])
+        if entry.transaction_key.startswith("changed "):
+            sentence = _("%(what)s: programs were changed", what=sentence)
+        lines.append(Booked(entry, sentence, owed, paid))
     return lines
 
 
@@ -153,6 +157,10 @@ class Paid:
         code = self.payment.virtual_account["bank"]
         bank = BANKS.get(code)
         return (bank.korean if current_locale() == "ko" else bank.english) if bank else code
+
+    @property
+    def method(self) -> str:
+        return str(listing.METHOD_WORDS.get(self.payment.method, self.payment.method))
 
     @property
     def problem(self) -> str:
@@ -178,6 +186,7 @@ PROBLEMS = {
     "external_refund": _l("A part was given back at the payment company itself. Say for what it was."),
     "disputed": _l("The card holder contests this payment at the card company. Nothing can be refunded until that is decided."),
     "unresolved": _l("The payment company has not answered for two days. Look at it there."),
+    "went_back": _l("The payment company now shows less than it did before. Compare both before you do anything."),
 }
 
 

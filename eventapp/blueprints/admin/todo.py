@@ -8,11 +8,13 @@ from sqlalchemy.orm import aliased
 
 from eventapp import clock, money
 from eventapp.blueprints.admin.operations import name_of
-from eventapp.domain import bulk, connecting_gateways
+from eventapp.domain import bulk, connecting_gateways, matching
 from eventapp.domain.listing import METHOD_WORDS
 from eventapp.extensions import db
 from eventapp.languages import _, current_locale, localized, ngettext, number
 from eventapp.models import (
+    BankLine,
+    BookDifference,
     BulkOperation,
     CheckIn,
     Checkpoint,
@@ -51,11 +53,13 @@ def todos(event: Event | None = None) -> list[Todo]:
     if can("registrations.read"):
         found += operations(event) + conflicts(event)
     if can("payments.read"):
-        found += accounts(event) + problems(event)
+        found += accounts(event) + problems(event) + differences(event)
     if can("registrations.read"):
         found += letters(event) + approvals(event)
     if can("payments.read"):
         found += deposits(event)
+    if can("payments.mark_received") and event is None:
+        found += statement()
     return found
 
 
@@ -128,16 +132,37 @@ def accounts(event: Event | None) -> list[Todo]:
 
 
 def problems(event: Event | None) -> list[Todo]:
-    """Payments of which the gateway says something else than we do: each of them, because each is looked at alone."""
-    first = (select(Registration.number).where(Registration.order_id == Order.id).order_by(Registration.position).limit(1)
-             .correlate(Order).scalar_subquery())
-    rows = db.session.execute(
-        select(Order.name, Payment.amount, Payment.currency, first).join(Order, Order.id == Payment.order_id)
-        .where(Payment.problem.is_not(None), Order.event_id.in_(ids(event))).order_by(Payment.id.desc()).limit(SHOWN))
-    return [Todo("problems", "credit-card",
-                 _("The payment of %(name)s over %(amount)s needs a decision.", name=name,
-                   amount=money.money_text(amount, currency, current_locale())),
-                 url_for("admin.registration.show", number=number), "danger") for name, amount, currency, number in rows]
+    """Payments that wait for a person: each of them, because each is looked at alone; of many the first, and how many more."""
+    query = (select(Payment).join(Order, Order.id == Payment.order_id).where(Payment.problem.is_not(None), Order.event_id.in_(ids(event))))
+    rows = db.session.execute(query.with_only_columns(Order.name, Payment.amount, Payment.currency, Payment.id, func.count().over())
+                              .order_by(Payment.id.desc()).limit(SHOWN)).all()
+    found = [Todo("problems", "credit-card", _("The payment of %(name)s over %(amount)s needs a decision.", name=name,
+                                               amount=money.money_text(amount, currency, current_locale())),
+                  url_for("admin.payment.show", id=id_), "danger") for name, amount, currency, id_, _count in rows]
+    if rows and rows[0][-1] > SHOWN:
+        more = rows[0][-1] - SHOWN
+        address = url_for("admin.payments.index", status="problem", **({"event": event.slug} if event else {}))
+        found.append(Todo("problems", "credit-card", ngettext("%(num)d more payment needs a decision.", "%(num)d more payments need a decision.", more), address, "danger"))
+    return found
+
+
+def differences(event: Event | None) -> list[Todo]:
+    """Where the gateways' books differ from ours. What is nobody's order is the business of who works for all events."""
+    query = select(func.count()).select_from(BookDifference).where(BookDifference.settled_at.is_(None))
+    if event or g.member.event_ids is not None:
+        query = query.where(BookDifference.payment_id.in_(g.member.payments(event).with_only_columns(Payment.id)))
+    count = db.session.scalar(query)
+    text = ngettext("The books of the payment company differ from ours in %(num)d place.",
+                    "The books of the payment company differ from ours in %(num)d places.", count)
+    return [Todo("differences", "scroll-text", text, url_for("admin.books.differences"), "danger")] if count else []
+
+
+def statement() -> list[Todo]:
+    """Deposits of a bank's statement that nobody has matched."""
+    lines = matching.visible(g.member.event_ids, g.member.user.id).where(BankLine.state == "open")
+    count = db.session.scalar(lines.with_only_columns(func.count()))
+    text = ngettext("%(num)d deposit of the statement is to be matched.", "%(num)d deposits of the statement are to be matched.", count)
+    return [Todo("statement", "landmark", text, url_for("admin.deposits.index"))] if count else []
 
 
 def operations(event: Event | None) -> list[Todo]:
