@@ -2,6 +2,7 @@
 import json
 import threading
 from contextlib import contextmanager
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -264,3 +265,86 @@ def test_the_sdk_refuses_bad_keys(gateway, tab, changes, code):
         tab.goto(f"{home}/pay")
         assert tab.evaluate("""(p) => { try { TossPayments(p.clientKey).payment({customerKey: p.customerKey}); }
                                         catch (error) { return error.code; } }""", values) == code
+
+
+WIDGET = """async (p) => {
+  document.body.insertAdjacentHTML("beforeend", '<div id="methods"></div><div id="agreement"></div><button id="go">go</button>');
+  const w = TossPayments(p.clientKey).widgets({customerKey: TossPayments.ANONYMOUS});
+  await w.setAmount(p.request.amount);
+  await w.renderPaymentMethods({selector: "#methods", variantKey: "DEFAULT"});
+  await w.renderAgreement({selector: "#agreement", variantKey: "AGREEMENT"});
+  const {method, amount, card, ...rest} = p.request;
+  window.failed = "";
+  document.getElementById("go").onclick = () => w.requestPayment(rest).catch((error) => { window.failed = error.code; });
+}"""
+
+
+def test_the_widget_lets_the_buyer_choose_on_the_shops_own_page(gateway, tab):
+    """With keys of the widget's family."""
+    account = replace(gateway.account, client_key="test_gck_demo0000000001", secret_keys=("test_gsk_demo0000000001",))
+    intent = gateway.intent()
+    params = json.loads(json.dumps(toss.create_checkout(account, intent).params))
+    with shop(gateway, params) as home:
+        tab.goto(f"{home}/pay")
+        tab.evaluate(WIDGET, params)
+        tab.uncheck("#agreement input")
+        tab.click("#go")
+        tab.wait_for_function("window.failed === 'NEED_AGREEMENT_WITH_REQUIRED_TERMS'")
+        tab.check("#agreement input")
+        tab.check('[data-testid="sandbox-method-TRANSFER"]')
+        tab.click("#go")
+        tab.wait_for_selector('[data-testid="sandbox-approve"]')
+        assert "계좌이체" in tab.content()
+        tab.click('[data-testid="sandbox-approve"]')
+        tab.wait_for_url(f"{home}/success**")
+        query = dict(part.split("=") for part in tab.url.split("?")[1].split("&"))
+    assert query["paymentType"] == "NORMAL"
+    paid = toss.confirm(account, intent, toss.parse_return(account, query), attempt())
+    assert (paid.status, paid.method) == (PAID, BANK_TRANSFER)
+    assert tab.complaints == []
+
+
+def test_the_widget_refuses_what_the_real_one_refuses(gateway, tab):
+    with shop(gateway, json.loads(json.dumps(toss.create_checkout(gateway.account, gateway.intent()).params))) as home:
+        tab.goto(f"{home}/pay")
+        code = """async ([key, call]) => { try {
+          const w = TossPayments(key).widgets({customerKey: TossPayments.ANONYMOUS}); await w[call]({selector: "body"});
+        } catch (error) { return error.code; } }"""
+        assert tab.evaluate(code, ["test_ck_demo0000000001", "setAmount"]) == "NOT_SUPPORTED_API_INDIVIDUAL_KEY"
+        assert tab.evaluate(code, ["test_gck_demo0000000001", "renderPaymentMethods"]) == "AMOUNT_NOT_SET"
+        assert tab.evaluate(code, ["test_gck_demo0000000001", "setAmount"]) == "INVALID_AMOUNT_CURRENCY"
+        assert tab.evaluate(code, ["test_gck_demo0000000001", "requestPayment"]) == "NOT_SELECTED_PAYMENT_METHOD"
+
+
+def test_the_whole_window_of_the_widget_says_what_the_buyer_does(gateway, tab):
+    params = json.loads(json.dumps(toss.create_checkout(gateway.account, gateway.intent()).params))
+    with shop(gateway, params) as home:
+        tab.goto(f"{home}/pay")
+        tab.evaluate("""async (p) => {
+          const w = TossPayments("test_gck_demo0000000001").widgets({customerKey: TossPayments.ANONYMOUS});
+          await w.setAmount(p.request.amount);
+          const shown = await w.renderPaymentWindow({selector: "body", variantKey: {paymentMethod: "DEFAULT", agreement: "AGREEMENT"}});
+          window.heard = [];
+          shown.on("paymentRequest", ({method}) => heard.push(method));
+          shown.on("cancel", () => heard.push("cancel"));
+        }""", params)
+        tab.check('[data-testid="sandbox-method-CARD"]')
+        tab.click("text=결제하기")
+        tab.click("text=닫기")
+        assert tab.evaluate("window.heard") == ["CARD", "cancel"]
+
+
+def test_a_card_is_registered_for_recurring_payments(gateway, tab):
+    params = json.loads(json.dumps(toss.create_checkout(gateway.account, gateway.intent()).params))
+    with shop(gateway, params) as home:
+        tab.goto(f"{home}/pay")
+        code = """([key, request]) => TossPayments("test_ck_demo0000000001").payment({customerKey: key})
+                    .requestBillingAuth(request).catch((error) => error.code)"""
+        assert tab.evaluate(code, ["@@ANONYMOUS", {"method": "CARD"}]) == "INVALID_CUSTOMER_KEY"
+        assert tab.evaluate(code, ["customer-1", {"method": "VIRTUAL_ACCOUNT"}]) == "INVALID_PARAMETERS"
+        tab.evaluate(f"(p) => void ({code})(p)", ["customer-1", {"method": "CARD", "successUrl": f"{home}/success",
+                                                                "failUrl": f"{home}/fail"}])
+        tab.wait_for_selector('[data-testid="sandbox-approve"]')
+        tab.click('[data-testid="sandbox-approve"]')
+        tab.wait_for_url(f"{home}/success?customerKey=customer-1&authKey=bln_**")
+    assert tab.complaints == []
