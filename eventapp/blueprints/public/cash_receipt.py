@@ -24,6 +24,8 @@ class Asked:
     kind: str = ""
     phone: str = ""
     business: str = ""
+    hint: str = ""
+    """Of the number that was given before: nobody types it again to keep it."""
 
     @property
     def identity(self) -> str:
@@ -53,8 +55,11 @@ def show(event, token):
     if not cash_receipting.may_ask(papers.order):
         return redirect(back, 303)
     if request.method == "GET":
-        return ask_page(papers, back, Asked())
+        standing = cash_receipting.standing(papers.order)
+        return ask_page(papers, back, Asked(standing.kind, hint=standing.identity_hint) if standing else Asked())
     asked = typed()
+    if is_as_before(papers.order, asked):
+        return redirect(back, 303)
     try:
         wanted = cash_receipting.ask(papers.order, asked.kind, asked.identity, by=audit.Actor("buyer", papers.order.id))
     except Refused as refused:
@@ -64,6 +69,11 @@ def show(event, token):
     return done(_("The cash receipt will be issued.") if wanted else _("No cash receipt will be issued."), back)
 
 
+def is_as_before(order: Order, asked: Asked) -> bool:
+    standing = cash_receipting.standing(order)
+    return standing is not None and standing.kind == asked.kind and not asked.identity.strip()
+
+
 def ask_page(papers: ticketing.Papers, back: str, asked: Asked, errors=None, status: int = 200):
-    return page("public/cash_receipt.html", status, **branding(), order=papers.order, event=papers.event, receipt=asked, back=back, standing=cash_receipting.standing(papers.order),
+    return page("public/cash_receipt.html", status, **branding(), order=papers.order, event=papers.event, receipt=asked, back=back,
                 token=ticketing.order_token(papers.order), errors=errors or {})
