@@ -286,7 +286,8 @@ class State:
     def contest(self, checkout: Checkout, reason: str = "fraudulent", amount: int | None = None) -> dict:
         """The card holder contests: the money is withdrawn at once, with a fee."""
         with self.lock:
-            if checkout.payment_status != "paid" or (checkout.dispute and checkout.dispute["status"] in CONTESTED):
+            again = checkout.dispute is None or checkout.dispute["status"] == "won"
+            if checkout.payment_status != "paid" or checkout.left == 0 or not again:
                 raise Refusal("", "That payment cannot be disputed now.")
             dispute = {"id": identifier("du"), "amount": amount or checkout.left, "reason": reason, "status": "needs_response",
                        "created": self.now()}
