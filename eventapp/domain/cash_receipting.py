@@ -12,7 +12,16 @@ from eventapp.domain import Refused, RefusedFields, attempts, documenting, ledge
 from eventapp.domain.contacts import business_number, phone_number
 from eventapp.extensions import db
 from eventapp.languages import _, localized
-from eventapp.models import CashReceipt, Event, GatewayAccount, LedgerEntry, Order, Organization, Payment
+from eventapp.models import (
+    CashReceipt,
+    Event,
+    GatewayAccount,
+    LedgerEntry,
+    Order,
+    Organization,
+    Payment,
+    PaymentAttempt,
+)
 from eventapp.outbox import later
 from eventapp.payments import PROVIDERS
 from eventapp.payments.provider import CashReceiptSnapshot
@@ -30,7 +39,7 @@ BY_HAND = "by_hand"
 DIGITS_OF_A_CARD = range(13, 20)
 DAY = timedelta(days=1)
 FORGET_AFTER = timedelta(days=30)
-"""The number of one that failed is kept so long for another try."""
+"""So long after it failed, or after the event, the number is kept for another try."""
 
 
 # -- asking ------------------------------------------------------------------------------------------------
@@ -130,7 +139,9 @@ def follow(payment: Payment) -> None:
     if payment.method not in METHODS or payment.currency != CURRENCY:
         return
     held = ledger.held(payment)
-    receipt = _of_payment(order, payment, held) or (_unasked(order, payment) if held > 0 else None)
+    receipt = _of_payment(order, payment, held)
+    if receipt is None and held > 0:
+        receipt = _again(order, payment) or _unasked(order, payment)
     if receipt is None:
         return
     if receipt.linked:
@@ -155,6 +166,19 @@ def _of_payment(order: Order, payment: Payment, held: int) -> CashReceipt | None
     if asked:
         asked.payment_id = payment.id
     return asked
+
+
+def _again(order: Order, payment: Payment) -> CashReceipt | None:
+    """Of one that could only be cancelled as a whole: what is left of the money gets another for the same number."""
+    before = db.session.scalar(select(CashReceipt).where(CashReceipt.payment_id == payment.id).order_by(CashReceipt.id.desc()).limit(1))
+    if before is None or before.state != "cancelled" or before.identity is None:
+        return None
+    receipt = CashReceipt(order_id=order.id, payment_id=payment.id, kind=before.kind, identity_hint=before.identity_hint)
+    db.session.add(receipt)
+    db.session.flush()
+    crypto.put(receipt, "identity", crypto.get(before, "identity"))
+    before.identity = None
+    return receipt
 
 
 def _unasked(order: Order, payment: Payment) -> CashReceipt | None:
@@ -198,16 +222,25 @@ def _reduce(payment: Payment, receipt: CashReceipt, amount: int) -> None:
         return
     if attempts.open_of(payment, "receipt_cancel"):
         return
+    account = issued_by(receipt)
+    if not PROVIDERS[account.provider].caps.receipts_in_parts:
+        amount = receipt.amount
     receipt.state = "cancelling"
     attempts.prepare(payment, "receipt_cancel", {
-        "receipt_id": receipt.id, "account_id": _issued_by(receipt, payment), "order_ref": payment.gateway_order_id,
+        "receipt_id": receipt.id, "account_id": account.id, "order_ref": payment.gateway_order_id,
         "receipt_key": receipt.receipt_key, "amount": amount, "whole": receipt.cancelled == 0 and amount == receipt.amount})
 
 
-def _issued_by(receipt: CashReceipt, payment: Payment) -> int:
+def issued_by(receipt: CashReceipt) -> GatewayAccount:
     """The account that issued it, whatever the event has chosen since."""
-    asked = next(one for one in reversed(payment.attempts) if one.operation == "receipt_issue" and one.request["receipt_id"] == receipt.id)
-    return asked.request["account_id"]
+    return db.session.get(GatewayAccount, db.session.scalar(select(PaymentAttempt.request["account_id"].as_integer()).where(
+        PaymentAttempt.payment_id == receipt.payment_id, PaymentAttempt.operation == "receipt_issue",
+        PaymentAttempt.request["receipt_id"].as_integer() == receipt.id).order_by(PaymentAttempt.id.desc()).limit(1)))
+
+
+def is_final(receipt: CashReceipt) -> bool:
+    """Whether nobody will need its number again: at a gateway that takes back only the whole, the rest is issued anew."""
+    return PROVIDERS[issued_by(receipt).provider].caps.receipts_in_parts
 
 
 def account_for(order: Order, payment: Payment) -> GatewayAccount | None:
@@ -315,6 +348,10 @@ def _lock(receipt: CashReceipt) -> None:
 def sweep() -> None:
     """Of this organisation: what was missed, and numbers that nobody needs any more."""
     now = clock.now()
+    over = select(Event.id).join(Order, Order.event_id == Event.id).where(Order.id == CashReceipt.order_id, Event.ends_at < now - FORGET_AFTER)
+    for receipt in db.session.scalars(select(CashReceipt).where(
+            CashReceipt.state.in_(("issued", "cancelled")), CashReceipt.identity.is_not(None), over.exists()).limit(500)).all():
+        receipt.identity = None
     waiting = select(CashReceipt).where(CashReceipt.state.in_(OPEN)).order_by(CashReceipt.id).limit(500)
     for receipt in db.session.scalars(waiting).all():
         if receipt.state == "wanted" and receipt.payment_id is None:

@@ -122,7 +122,9 @@ def _issued(receipt: CashReceipt, answer: CashReceiptSnapshot) -> None:
     receipt.issue_number, receipt.url = answer.issue_number or receipt.issue_number, answer.url or receipt.url
     receipt.checked_at = clock.now()
     if receipt.state == "issued":
-        receipt.issued_at, receipt.identity = clock.now(), None
+        receipt.issued_at = clock.now()
+        if cash_receipting.is_final(receipt):
+            receipt.identity = None
         audit.record("cash_receipt.issued", receipt, by=audit.GATEWAY, after={"amount": receipt.amount, "number": receipt.issue_number})
     elif receipt.state == "issuing":
         _look_tomorrow(receipt)

@@ -55,7 +55,7 @@ log = logging.getLogger(__name__)
 name = "portone"
 caps = Capabilities(methods=frozenset([CARD, BANK_TRANSFER, VIRTUAL_ACCOUNT, MOBILE]), signed_webhooks=True,
                     refund_can_fail_later=True, refunds=True, lookup_by_order=True, needs_script=True, opens_first=True,
-                    refund_account_for=frozenset([VIRTUAL_ACCOUNT]), cash_receipts=True)
+                    refund_account_for=frozenset([VIRTUAL_ACCOUNT]), cash_receipts=True, receipts_in_parts=False)
 
 WINDOW_METHODS = {CARD: "CARD", BANK_TRANSFER: "TRANSFER", VIRTUAL_ACCOUNT: "VIRTUAL_ACCOUNT", MOBILE: "MOBILE"}
 RECEIPT_TYPES = {"deduction": "PERSONAL", "expense": "CORPORATE", "unasked": "PERSONAL"}

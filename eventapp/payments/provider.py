@@ -414,6 +414,8 @@ class Capabilities:
     issues_accounts: bool = False
     """Makes a virtual account without its window (`issue_virtual_account`)."""
     cash_receipts: bool = False
+    receipts_in_parts: bool = True
+    """Whether it takes back a part of a cash receipt; where it doesn't, the rest is issued anew."""
     books: bool = False
     settlements: bool = False
     currencies: frozenset[str] | None = frozenset(["KRW"])
