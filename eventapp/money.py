@@ -1,4 +1,6 @@
 """Money is an integer number of minor units and a currency; there are no floats here."""
+import re
+import unicodedata
 from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal
 
@@ -62,6 +64,15 @@ class Money:
 def money_text(amount: int, currency: str, locale: str) -> str:
     value = Decimal(amount).scaleb(-exponent(currency))
     return format_currency(value, currency, locale=locale)
+
+
+def read_amount(text: str, currency: str) -> int | None:
+    """An amount as a person types it ("30,000", "₩30000", "12.50"), in minor units; None when it is none."""
+    plain = re.sub(r"[\s,₩￦원$€]", "", unicodedata.normalize("NFKC", text))
+    if not re.fullmatch(r"[0-9]{1,12}(\.[0-9]{1,3})?", plain, re.ASCII):
+        return None
+    value = Decimal(plain).scaleb(exponent(currency))
+    return int(value) if value == value.to_integral_value() and value < 2**31 else None
 
 
 def currency_sign(currency: str, locale: str) -> str:

@@ -162,6 +162,29 @@ def change(registration: Registration, wanted: Wanted, *, by) -> Preview:
     return done
 
 
+def take_out(registration: Registration, items: list[LineItem], *, by, reason: str) -> None:
+    """Some of what it had is gone, and its places are free; what becomes of the money is the caller's matter (`giving_back.py`)."""
+    order, gone = _lock(registration), {item.id for item in items}
+    _may_change(registration, order, Wanted({}, was=mark(registration)))
+    rest, before = {}, chosen(registration)
+    for item in registration.line_items:
+        if item.id not in gone:
+            rest[item.program.code] = rest.get(item.program.code, 0) + item.quantity
+    errors = ordering.check_programs(ordering.offer(registration.event), ordering.Participant(chosen=rest), on_sale=False)
+    if errors:
+        raise Refused(next(iter(errors.values())))
+    amount = sum(item.amount for item in registration.line_items if item.id in gone)
+    for item in [one for one in registration.line_items if one.id in gone]:
+        db.session.delete(item)
+    db.session.flush()
+    db.session.expire(registration, ["line_items"])
+    order.total -= amount
+    if registering.holding([registration]):
+        ledger.change(order, -amount)
+    audit.record("registration.programs_changed", registration, by=by, before={"programs": before},
+                 after={"programs": chosen(registration)}, personal=(None, {"reason": reason}))
+
+
 def _lock(registration: Registration) -> Order:
     """The order first, as everybody does, then the registration; both as they are now."""
     db.session.flush()

@@ -7,11 +7,13 @@ from datetime import datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal
 from zoneinfo import ZoneInfo
 
-from eventapp.languages import _, force_locale, localized, ngettext
+from eventapp import audit
+from eventapp.domain import RefusedFields
+from eventapp.languages import LOCALES, _, force_locale, localized, ngettext
 from eventapp.models import Event, Order
-from eventapp.money import money_text
+from eventapp.money import money_text, read_amount
 
-MOST_TIERS, MOST_DAYS = 10, 730
+MOST_TIERS, MOST_DAYS, MOST_HOURS, LONGEST_NOTE = 10, 730, 720, 500
 PERFORMANCES = {"tiers": [{"days": 10, "percent": 100, "fee": 0}, {"days": 7, "percent": 90, "fee": 0},
                           {"days": 3, "percent": 80, "fee": 0}, {"days": 1, "percent": 70, "fee": 0},
                           {"days": 0, "percent": 10, "fee": 0}],
@@ -84,6 +86,87 @@ def in_words(rules: dict, event: Event, locale: str) -> list[str]:
         lines.append(_("After that: nothing") if table[-1].percent or table[-1].days else _("Once the event has begun: nothing"))
         note = localized(rules.get("note") or {})
         return [*lines, note] if note else lines
+
+
+def worse_than_the_standard(rules: dict) -> list[int]:
+    """Days before the event on which less goes back than the standard for performances says."""
+    table = tiers(rules)
+    if not table:
+        return []
+
+    def percent(of, days):
+        return next((tier.percent for tier in of if days >= tier.days), 0)
+
+    standard = tiers(PERFORMANCES)
+    days = sorted({tier.days for tier in standard} | {tier.days for tier in table}, reverse=True)
+    return [each for each in days if percent(table, each) < percent(standard, each)
+            or any(tier.fee and tier == next((one for one in table if each >= one.days), None) for tier in table)]
+
+
+# -- writing them ---------------------------------------------------------------------------------------
+
+def read(given, event: Event) -> tuple[dict, datetime | None]:
+    """The table and until when participants may cancel by themselves, as a form gives them: tier-1-days, tier-1-percent,
+    tier-1-fee, … Raises RefusedFields. Lines that are empty are left out; the order does not matter."""
+    wrong: dict[str, str] = {}
+    found = [tier for number in range(1, MOST_TIERS + 1) if (tier := _tier(given, number, event.currency, wrong))]
+    table = sorted(found, key=lambda tier: -tier["days"])
+    if len({tier["days"] for tier in table}) < len(table):
+        wrong.setdefault("tiers", _("Two lines have the same number of days."))
+    if any(later["percent"] > earlier["percent"] for earlier, later in zip(table, table[1:], strict=False)):
+        wrong.setdefault("tiers", _("The nearer the event, the less goes back: a later line has a higher percentage."))
+    rules: dict = {"tiers": table, "note": {}}
+    if given.get("regret"):
+        rules["regret"] = {"hours": _whole(given, "regret-hours", 1, MOST_HOURS, wrong), "days": _whole(given, "regret-days", 0, MOST_DAYS, wrong)}
+    for locale in LOCALES:
+        text = " ".join(given.get(f"note-{locale}", "").replace("\0", "").split())
+        if len(text) > LONGEST_NOTE:
+            wrong[f"note-{locale}"] = _("Use at most %(count)s characters; there are %(found)s.", count=LONGEST_NOTE, found=len(text))
+        elif text:
+            rules["note"][locale] = text
+    until = _moment(given.get("until", ""), event, wrong)
+    if wrong:
+        raise RefusedFields(wrong)
+    return (rules if table else {}), until
+
+
+def _tier(given, number: int, currency: str, wrong: dict) -> dict | None:
+    names = {name: f"tier-{number}-{name}" for name in ("days", "percent", "fee")}
+    if not given.get(names["days"], "").strip() and not given.get(names["percent"], "").strip():
+        return None
+    days, percent = _whole(given, names["days"], 0, MOST_DAYS, wrong), _whole(given, names["percent"], 0, 100, wrong)
+    typed = given.get(names["fee"], "").strip()
+    fee = read_amount(typed, currency) if typed else 0
+    if fee is None:
+        wrong[names["fee"]] = _("Enter an amount, such as 30,000.")
+    return {"days": days, "percent": percent, "fee": fee or 0}
+
+
+def _whole(given, name: str, least: int, most: int, wrong: dict) -> int:
+    text = given.get(name, "").strip()
+    if not (text.isascii() and text.isdigit() and len(text) < 6 and least <= int(text) <= most):
+        wrong[name] = _("Enter a whole number from %(least)s to %(most)s.", least=least, most=most)
+        return least
+    return int(text)
+
+
+def _moment(text: str, event: Event, wrong: dict) -> datetime | None:
+    if not text.strip():
+        return None
+    try:
+        return datetime.fromisoformat(text.strip()).replace(tzinfo=ZoneInfo(event.timezone))
+    except ValueError:
+        wrong["until"] = _("Enter a date and a time.")
+        return None
+
+
+def save(event: Event, rules: dict, until: datetime | None, *, by) -> None:
+    """For those who register from now on; who has registered keeps what they agreed to."""
+    before = event.refund_rules, event.cancellable_until
+    event.refund_rules, event.cancellable_until = rules, until
+    audit.record("event.refund_rules_changed", event, by=by,
+                 before={"refund_rules": before[0].get("tiers", []), "until": before[1] and before[1].isoformat()},
+                 after={"refund_rules": rules.get("tiers", []), "until": until and until.isoformat()})
 
 
 def _when(days: int) -> str:

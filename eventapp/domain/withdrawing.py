@@ -49,11 +49,11 @@ def cancel(order: Order, registrations=None, *, by, agreed: int | None = None, a
         raise Refused(_("The sum that comes back has changed since you opened the page. Look at it again."), status=409)
     registering.cancel(chosen, by=by, reason=REASON)
     refunds = refunding.give(order, found, reason=REASON, by=by, account=account) if found.paid else []
-    _follow(order, by=by)
+    follow(order, by=by)
     return refunds
 
 
-def _follow(order: Order, *, by) -> None:
+def follow(order: Order, *, by) -> None:
     """What still asks for the sum of before ends. Those who stay and owe nothing are in; who pays by transfer is told the new sum."""
     owed = ledger.owed(order)
     for payment in db.session.scalars(select(Payment).where(

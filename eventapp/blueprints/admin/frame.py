@@ -29,7 +29,7 @@ class Section:
 
 SECTIONS = (
     Section(("home", "emails"), _l("Home"), "house", "admin.enter"),
-    Section(("events",), _l("Events"), "calendar", "events.read"),
+    Section(("events", "refund_rules"), _l("Events"), "calendar", "events.read"),
     Section(("registrations", "registration", "details", "changing", "views", "cells", "columns", "bulk", "adding", "imports"), _l("Registrations"), "users",
             "registrations.read"),
     Section(("payments", "payment", "deposits", "books", "ledgers", "refunds", "receipts", "webhooks"), _l("Payments"), "wallet", "payments.read"),
