@@ -6,7 +6,7 @@ the same snapshot a second time does nothing.
 import logging
 from datetime import timedelta
 
-from sqlalchemy import select
+from sqlalchemy import or_, select
 
 from eventapp import audit, clock, config, crypto, faults
 from eventapp.domain import cash_receipting, ledger, refunding, registering
@@ -229,10 +229,14 @@ def adopt_refunds(order: Order, payment: Payment, snapshot: GatewayPayment, *, b
     known, bounced = ledger.refunds(payment), not_taken_by_the_bank(snapshot)
     contested(order, payment, snapshot, by=by)
     for each in [*snapshot.refunds, *taken_by_dispute(snapshot)]:
+        if each.status == "pending" and (refund := _asked_for(payment, each)):
+            refund.transaction_key = each.transaction_key  # its end is told by this name only
         if each.status == "done" and each.transaction_key not in known:
             adopt(order, payment, each, tell=each not in bounced, by=by)
         if each in bounced and each.transaction_key in ledger.refunds(payment):
             refund_came_back(payment, each, by=by)
+        elif each in bounced:
+            refund_did_not_go(payment, each, by=by)
 
 
 def adopt(order: Order, payment: Payment, found: GatewayRefund, *, tell: bool, by) -> None:
@@ -290,10 +294,22 @@ def refund_came_back(payment: Payment, found: GatewayRefund, *, by) -> None:
     refunding.came_back(refund, "FAILED", by=by)
 
 
+def refund_did_not_go(payment: Payment, found: GatewayRefund, *, by) -> None:
+    """It was on its way and has never been in the books."""
+    refund = db.session.scalar(select(Refund).where(
+        Refund.payment_id == payment.id, Refund.transaction_key == found.transaction_key, Refund.state == "requested"))
+    if refund:
+        audit.record("payment.refund_came_back", payment, by=by, after={"amount": found.amount})
+        refunding.came_back(refund, "FAILED", by=by)
+
+
 def _asked_for(payment: Payment, found: GatewayRefund) -> Refund | None:
+    """By the gateway's name for it where we know that already, else by what we asked for."""
+    key = Refund.transaction_key
     return db.session.scalar(select(Refund).where(
         Refund.payment_id == payment.id, Refund.state == "requested", Refund.amount == found.amount,
-        Refund.reason == found.reason).order_by(Refund.id).limit(1))
+        Refund.reason == found.reason, or_(key.is_(None), key == found.transaction_key))
+        .order_by(key.is_(None), Refund.id).limit(1))
 
 
 def given_back_outside(order: Order, payment: Payment, found: GatewayRefund, *, by) -> None:

@@ -244,12 +244,18 @@ def _settled_already(payment: Payment, attempt: PaymentAttempt) -> bool:
         if found.status in (PENDING, AUTHORIZED):
             return False
     if attempt.operation == "cancel" and found and found.balance == request["expected_remaining"] \
-            and (found.captured or found.status in (AWAITING_DEPOSIT, EXPIRED)):
+            and (found.captured or found.status in (AWAITING_DEPOSIT, EXPIRED)) and not _on_its_way(request, found):
         return False
     if found is None or found.status == UNKNOWN:
         raise GatewayUnknown("no_answer")
     _settle(payment, attempt, found)
     return True
+
+
+def _on_its_way(request: dict, found: GatewayPayment) -> bool:
+    """Whether the gateway shows the refund that was asked for without having sent it yet: then its balance is as before."""
+    amount = request.get("amount") or request["expected_remaining"]
+    return any(refund.status == "pending" and (refund.amount, refund.reason) == (amount, request["reason"]) for refund in found.refunds)
 
 
 def _fetch(payment: Payment, ref: GatewayRef) -> GatewayPayment | None:
