@@ -16,8 +16,8 @@ from sqlalchemy import func, or_, select
 from eventapp import audit, clock, config, crypto
 from eventapp.domain import Refused, RefusedFields, accounts, calling
 from eventapp.extensions import db
-from eventapp.languages import _, _l
-from eventapp.models import Directory, Event, GatewayAccount, Membership, Organization, PaymentRoute, User, WebhookEvent
+from eventapp.languages import _, _l, force_locale
+from eventapp.models import Directory, Event, GatewayAccount, Organization, PaymentRoute, User, WebhookEvent
 from eventapp.outbox import NotYet, later
 from eventapp.payments import PROVIDERS
 from eventapp.payments.provider import GatewayUnknown
@@ -251,11 +251,11 @@ def check(account: GatewayAccount, until: datetime) -> None:
     db.session.refresh(account, with_for_update=True)
     if account.secret_hint != asked:
         return  # somebody has changed them meanwhile, and that is being checked by itself
-    account.checked_at = clock.now()
+    first, account.checked_at = account.checked_at is None, clock.now()
     if found.ok:
         calling.account_is_right(account)
     else:
-        calling.account_is_wrong(account, found.code)
+        calling.account_is_wrong(account, found.code, tell=not first)  # whoever has just typed them is looking at the answer
 
 
 def check_all() -> None:
@@ -349,9 +349,9 @@ def without_rules(account: GatewayAccount) -> list[Event]:
 
 
 def go_live(account: GatewayAccount, *, by) -> None:
-    db.session.refresh(account, with_for_update=True)
     if account.mode != "live":
         raise Refused(_("An account with test keys cannot take real money. Add one with live keys."))
+    db.session.refresh(account, with_for_update=True)
     if account.enabled:
         return
     if missing(account):
@@ -402,13 +402,10 @@ def mail_unhealthy(account: GatewayAccount, user_id: int) -> None:
         return
     slug = db.session.scalar(select(Directory.slug).where(Directory.org_id == account.org_id))
     base = config.active().platform_url
-    accounts.send("gateway_account_unhealthy", user, base, gateway=title(account), code=account.unhealthy, live=account.mode == "live",
+    with force_locale(user.locale or "ko"):
+        gateway = title(account)
+    accounts.send("gateway_account_unhealthy", user, base, gateway=gateway, code=account.unhealthy,
                   link=f"{base}/{slug}/admin/settings/payments/{account.id}")
-
-
-def owners(org_id: int) -> list[int]:
-    return list(db.session.scalars(select(Membership.user_id).where(Membership.org_id == org_id, Membership.role == "ORG_OWNER")
-                                   .order_by(Membership.user_id)))
 
 
 def title(account: GatewayAccount) -> str:

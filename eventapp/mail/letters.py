@@ -31,6 +31,7 @@ KINDS = {
     "reset_password": ("organization", "name", "link", "minutes"),
     "email_already_registered": ("organization", "name", "login_url", "reset_url"),
     "password_changed": ("organization", "name", "reset_url"),
+    "gateway_account_unhealthy": ("organization", "name", "gateway", "code", "link"),
     "claim_orders": ("organization", "name", "link", "count", "hours"),
 }
 
