@@ -28,6 +28,7 @@ DAY, OVERLAP, LONGEST = timedelta(days=1), timedelta(days=2), timedelta(days=31)
 MARGIN = timedelta(minutes=10)
 """What is as young as this may not have come through on both sides; and clocks differ."""
 WITHOUT_MONEY = ("WAITING_FOR_DEPOSIT", "READY", "IN_PROGRESS", "ABORTED", "EXPIRED")
+"""Nothing came yet; a deposit that the bank has taken back is a line below zero."""
 NEVER_PAID = (VOIDED, EXPIRED, FAILED)
 MISSING_HERE, MISSING_THERE, AMOUNT = "missing_here", "missing_there", "amount"
 CHUNK = 500
@@ -80,7 +81,7 @@ def compare(account: GatewayAccount) -> int:
     keys, provider = calling.keys(account), PROVIDERS[account.provider]
     checkpoint()  # nothing is held while we wait
     try:
-        theirs = [line for line in provider.list_transactions(keys, start, end) if line.raw_status not in WITHOUT_MONEY]
+        theirs = [line for line in provider.list_transactions(keys, start, end) if line.amount < 0 or line.raw_status not in WITHOUT_MONEY]
     except GatewayMisconfigured as error:
         calling.account_is_wrong(account, error.code)
         checkpoint()  # known, even though this job has failed
