@@ -198,7 +198,7 @@ def issue_cash_receipt(account: GatewayAccount, request: CashReceiptRequest, key
             "orderName": request.order_name[:100], "currency": "KRW",
             "amount": {"total": request.amount, "taxFree": request.tax_free},
             "customer": {"identityNumber": number, "identityNumberType": kind},
-            "paymentMethod": "TRANSFER" if request.method == BANK_TRANSFER else "VIRTUAL_ACCOUNT"}
+            "paymentMethod": "VIRTUAL_ACCOUNT" if request.method == VIRTUAL_ACCOUNT else "TRANSFER"}
     answer = _post(account, "receipt", "/cash-receipts", body, key)
     shown = answer.body.get("cashReceipt") if isinstance(answer.body, dict) else None
     return portone_shapes.cash_receipt(shown, request.amount)

@@ -211,35 +211,32 @@ def issue_receipt(sandbox, store: Store, body: dict, fault) -> dict:
         raise Refusal("INVALID_REQUEST")
     if not re.fullmatch(forms[kind], number, re.ASCII):
         raise PgRefusal("INVALID_BUSINESS_NUMBER" if kind == "BUSINESS" else "INVALID_CASH_RECEIPT_INFO")
-    books = sandbox.portone
-    with books.lock:
-        payment = books.find(store, str(body.get("paymentId", "")))
-        if total > payment.total or tax_free > total:
-            raise Refusal("SUM_OF_PARTS_EXCEEDS_TOTAL_AMOUNT")
-        books.give_receipt(payment, body["type"], total, tax_free, manual=True)
-        shown = portone_shapes.receipt(payment, sandbox.base)
-        return {"cashReceipt": {name: shown[name] for name in ("issueNumber", "url", "pgReceiptId")}}
+    books, payment_id = sandbox.portone, str(body.get("paymentId", ""))
+    payment = books.payments.get((store.id, payment_id))
+    if not PAYMENT_ID.match(payment_id):
+        raise Refusal("INVALID_REQUEST")
+    if tax_free > total or (payment and total > payment.total):
+        raise Refusal("SUM_OF_PARTS_EXCEEDS_TOTAL_AMOUNT")
+    one = books.give_receipt(store, payment_id, body["type"], total, tax_free, str(body["orderName"]))
+    shown = portone_shapes.receipt(one, sandbox.base)
+    return {"cashReceipt": {name: shown[name] for name in ("issueNumber", "url", "pgReceiptId")}}
 
 
 def fetch_receipt(sandbox, store: Store, body: dict, fault, payment_id: str) -> dict:
-    books = sandbox.portone
-    with books.lock:
-        payment = books.find(store, payment_id)
-        if not payment.receipt:
+    with sandbox.portone.lock:
+        one = sandbox.portone.receipt_of(store.id, payment_id)
+        if not one:
             raise Refusal("CASH_RECEIPT_NOT_FOUND")
-        shown = portone_shapes.receipt(payment, sandbox.base)
-        return shown | {"amount": shown.pop("totalAmount"), "paymentId": payment.id, "storeId": store.id,
-                        "merchantId": "merchant-sandbox", "orderName": payment.order_name,
-                        "isManual": payment.receipt["manual"]}
+        shown = portone_shapes.receipt(one, sandbox.base)
+        return shown | {"amount": shown.pop("totalAmount"), "paymentId": payment_id, "storeId": store.id,
+                        "merchantId": "merchant-sandbox", "isManual": one["manual"]}
 
 
 def cancel_receipt(sandbox, store: Store, body: dict, fault, payment_id: str) -> dict:
     if _pg(fault):
         raise PgRefusal(_pg(fault))
-    books = sandbox.portone
-    with books.lock:
-        one = books.take_receipt(books.find(store, payment_id))
-        return {"cancelledAmount": one["amount"], "cancelledAt": moment(one["cancelled_at"])}
+    one = sandbox.portone.take_receipt(store, payment_id)
+    return {"cancelledAmount": one["amount"], "cancelledAt": moment(one["cancelled_at"])}
 
 
 # -- inside -----------------------------------------------------------------------------------------
@@ -324,6 +321,7 @@ ROUTES = [
     route("GET", "/portone/window", portone_window.show),
     route("GET", "/portone/window/<tx>", portone_window.window),
     route("GET", "/portone/receipt/<tx>", portone_window.window),
+    route("GET", "/portone/cash-receipt/<number>", portone_window.cash_receipt),
     route("GET", "/portone/window/order/<payment_id>", portone_window.of_payment),
     route("POST", "/portone/window/<tx>/<any(approve,decline,close,timeout,deposit):action>", portone_window.press),
     route("GET", "/control/portone/<what>", portone_control.call),

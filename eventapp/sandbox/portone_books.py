@@ -77,7 +77,7 @@ class Payment:
     failed_at: float | None = None
     cancellations: list[dict] = field(default_factory=list)
     disputes: list[dict] = field(default_factory=list)
-    receipt: dict | None = None  # a cash receipt; `manual` when the shop asked for it
+    receipt: dict | None = None  # the cash receipt that was chosen in the window
     receipt_type: str = ""  # what the window was told to issue
     bank: str = "WOORI"
     account_number: str = ""
@@ -117,6 +117,7 @@ class State:
         self.payments: dict[tuple[str, str], Payment] = {}
         self.of_tx: dict[str, tuple[str, str]] = {}
         self.registered: dict[tuple[str, str], dict] = {}
+        self.receipts: dict[tuple[str, str], dict] = {}  # cash receipts that a shop asked for
         self.open: set[tuple[str, str]] = set()  # payments that time can still change
         sandbox.courier.schemes["portone"] = Scheme(headers, WAITS)
 
@@ -332,23 +333,40 @@ class State:
             self._record(payment, "Cancelled")
             return payment
 
-    def give_receipt(self, payment: Payment, kind: str, amount: int, tax_free: int, *, manual: bool) -> dict:
-        with self.lock:
-            if payment.receipt and not payment.receipt["cancelled_at"]:
-                raise Refusal("CASH_RECEIPT_ALREADY_ISSUED")
-            payment.receipt = {"type": kind, "amount": amount, "tax_free": tax_free, "manual": manual, "at": self.now(),
-                               "number": "".join(secrets.choice("0123456789") for _ in range(9)),
-                               "pg": secrets.token_hex(10), "cancelled_at": None}
-            self._record(payment)
-            return payment.receipt
+    def receipt_of(self, store: str, payment_id: str) -> dict | None:
+        """The newest: one that the shop asked for, else that of the window."""
+        payment = self.payments.get((store, payment_id))
+        return self.receipts.get((store, payment_id)) or (payment and payment.receipt)
 
-    def take_receipt(self, payment: Payment) -> dict:
+    def give_receipt(self, store: Store, payment_id: str, kind: str, amount: int, tax_free: int, order_name: str) -> dict:
+        """Also for what was paid elsewhere: then the id is one that nobody here knows."""
         with self.lock:
-            if not payment.receipt or payment.receipt["cancelled_at"]:
+            before = self.receipt_of(store.id, payment_id)
+            if before and not before["cancelled_at"]:
+                raise Refusal("CASH_RECEIPT_ALREADY_ISSUED")
+            one = self._receipt(kind, amount, tax_free) | {"order_name": order_name, "manual": True}
+            self.receipts[store.id, payment_id] = one
+            self._record_receipt(store.id, payment_id)
+            return one
+
+    def take_receipt(self, store: Store, payment_id: str) -> dict:
+        with self.lock:
+            one = self.receipt_of(store.id, payment_id)
+            if not one or one["cancelled_at"]:
                 raise Refusal("CASH_RECEIPT_NOT_ISSUED")
-            payment.receipt["cancelled_at"] = self.now()
-            self._record(payment)
-            return payment.receipt
+            one["cancelled_at"] = self.now()
+            if one["manual"]:
+                self._record_receipt(store.id, payment_id)
+            else:
+                self._record(self.payments[store.id, payment_id])
+            return one
+
+    def _receipt(self, kind: str, amount: int, tax_free: int) -> dict:
+        return {"type": kind, "amount": amount, "tax_free": tax_free, "at": self.now(), "pg": secrets.token_hex(10),
+                "number": "".join(secrets.choice("0123456789") for _ in range(9)), "cancelled_at": None, "manual": False}
+
+    def _record_receipt(self, store: str, payment_id: str) -> None:
+        self.journal.append(portone_receipt={"store": store, "id": payment_id, "receipt": self.receipts[store, payment_id]})
 
     # -- banks and card companies -------------------------------------------------------------------
     def deposit(self, payment: Payment, amount: int | None = None) -> Payment:
@@ -425,10 +443,10 @@ class State:
 
     def _paid(self, payment: Payment) -> None:
         payment.paid_at, payment.pays_at, payment.pg_tx = self.now(), None, f"sandboxpg{secrets.token_hex(10)}"
+        if payment.receipt_type and payment.method in (TRANSFER, VIRTUAL_ACCOUNT):
+            payment.receipt = self._receipt(payment.receipt_type, payment.total, payment.tax_free)
         self._move(payment, PAID)
         self._record(payment, "Paid")
-        if payment.receipt_type and payment.method in (TRANSFER, VIRTUAL_ACCOUNT):
-            self.give_receipt(payment, payment.receipt_type, payment.total, payment.tax_free, manual=False)
 
     def _fail(self, payment: Payment, tx: str, pg_code: str, message: str) -> None:
         failure = {"reason": message, "pgCode": pg_code, "pgMessage": message}
@@ -444,7 +462,7 @@ class State:
         one |= {"status": SUCCEEDED, "done_at": self.now(), "due_at": None}
         whole = payment.cancelled == payment.total
         self._move(payment, CANCELLED if whole else PARTIAL)
-        if whole and payment.receipt and not payment.receipt["manual"] and not payment.receipt["cancelled_at"]:
+        if whole and payment.receipt and not payment.receipt["cancelled_at"]:
             payment.receipt["cancelled_at"] = self.now()
         self._record(payment, "Cancelled" if whole else "PartialCancelled", cancellationId=one["id"])
 
@@ -487,6 +505,9 @@ class State:
         if "portone_registered" in line:
             one = line["portone_registered"]
             self.registered[one["store"], one["id"]] = one["fixed"]
+        if "portone_receipt" in line:
+            one = line["portone_receipt"]
+            self.receipts[one["store"], one["id"]] = one["receipt"]
         if "portone_payment" in line:
             payment = made(Payment, line["portone_payment"])
             known = self.payments.setdefault((payment.store, payment.id), payment)
@@ -498,12 +519,14 @@ class State:
         yield from ({"portone_registered": {"store": store, "id": payment_id, "fixed": fixed}}
                     for (store, payment_id), fixed in self.registered.items())
         yield from ({"portone_payment": asdict(payment)} for payment in self.payments.values())
+        yield from ({"portone_receipt": {"store": store, "id": payment_id, "receipt": one}}
+                    for (store, payment_id), one in self.receipts.items())
         yield from self.answers.dump()
 
     def clear(self) -> None:
         """Forget everything but stores and addresses."""
         with self.lock:
-            for part in (self.payments, self.of_tx, self.registered, self.open, self.answers):
+            for part in (self.payments, self.of_tx, self.registered, self.receipts, self.open, self.answers):
                 part.clear()
 
 

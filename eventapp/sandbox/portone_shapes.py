@@ -42,8 +42,8 @@ def payment(one: Payment, base: str) -> dict:
         body["disputes"] = [_present(status=each["status"], pgDisputeId=each["id"], reason=each["reason"],
                                      createdAt=moment(each["at"]), resolvedAt=moment(each["resolved_at"]))
                             for each in one.disputes]
-    if one.receipt and not one.receipt["manual"]:
-        body["cashReceipt"] = receipt(one, base)
+    if one.receipt:
+        body["cashReceipt"] = receipt(one.receipt, base)
     if one.status == FAILED:
         body |= {"failedAt": moment(one.failed_at), "failure": one.failure}
     return {name: value for name, value in body.items() if value is not None}
@@ -81,13 +81,12 @@ def cancellation(one: dict) -> dict:
         trigger=one["trigger"])
 
 
-def receipt(one: Payment, base: str) -> dict:
+def receipt(each: dict, base: str) -> dict:
     """A cash receipt, as the payment and the calls of its own show it."""
-    each = one.receipt
     return _present(
         status="CANCELLED" if each["cancelled_at"] else "ISSUED", type=each["type"], pgReceiptId=each["pg"],
         issueNumber=each["number"], totalAmount=each["amount"], taxFreeAmount=each["tax_free"], currency="KRW",
-        url=f"{base}/portone/receipt/{one.tx}", issuedAt=moment(each["at"]), cancelledAt=moment(each["cancelled_at"]))
+        url=f"{base}/portone/cash-receipt/{each['pg']}", issuedAt=moment(each["at"]), cancelledAt=moment(each["cancelled_at"]))
 
 
 def _present(**values) -> dict:

@@ -101,6 +101,15 @@ def of_payment(sandbox, request: Request, payment_id: str) -> Response:
         return page("refused.html", 404, code=refusal.code)
 
 
+def cash_receipt(sandbox, request: Request, number: str) -> Response:
+    """What stands behind the address of a cash receipt."""
+    books = sandbox.portone
+    with books.lock:
+        every = [*books.receipts.values(), *(one.receipt for one in books.payments.values() if one.receipt)]
+    one = next((one for one in every if one["pg"] == number), None)
+    return page("portone/receipt.html", receipt=one) if one else page("refused.html", 404, code="CASH_RECEIPT_NOT_FOUND")
+
+
 def _of_try(sandbox, tx: str) -> Payment | None:
     try:
         return sandbox.portone.find_any(tx=tx)

@@ -524,6 +524,15 @@ def test_a_cash_receipt_is_taken_back_as_a_whole_and_issued_anew_for_what_is_lef
         assert (portone.fetch_cash_receipt(automatic.account, "", paid.order_ref) is None) == (key == anew.key)
 
 
+def test_a_cash_receipt_for_what_was_paid_elsewhere(automatic):
+    """A transfer by hand: PortOne knows no payment of that id, and issues all the same."""
+    request = CashReceiptRequest("ev_by_hand_0001", "등록", 30000, "expense", "123-45-67890", method="manual_transfer")
+    issued = portone.issue_cash_receipt(automatic.account, request, attempt("receipt"))
+    assert portone.fetch_cash_receipt(automatic.account, issued.key, "ev_by_hand_0001").status == "issued"
+    assert portone.cancel_cash_receipt(automatic.account, issued.key, "ev_by_hand_0001", None, attempt("receipt")).status == "cancelled"
+    assert portone.fetch(automatic.account, GatewayRef("ev_by_hand_0001")) is None
+
+
 def test_no_receipt_is_taken_back_where_there_is_none(automatic):
     paid = deposited(automatic)
     with pytest.raises(GatewayRefused) as refused:

@@ -17,6 +17,7 @@ from eventapp.payments.provider import (
     REFUND_PENDING,
     VIRTUAL_ACCOUNT,
     BadSignature,
+    CashReceiptRequest,
     GatewayRef,
 )
 from eventapp.sandbox.portone_books import DEMO_SECRET
@@ -91,7 +92,7 @@ def test_a_button_works_once_and_the_shops_own_parameters_stay(stand):
     assert BROWSER.get(f"{stand.gateway.address}/portone/window/order/{intent.order_ref}", follow_redirects=True).url.path in window
 
 
-@pytest.mark.parametrize("path", ["window/nothing", "window/order/nothing", "receipt/nothing"])
+@pytest.mark.parametrize("path", ["window/nothing", "window/order/nothing", "receipt/nothing", "cash-receipt/nothing"])
 def test_a_window_of_nothing(stand, path):
     assert BROWSER.get(f"{stand.gateway.address}/portone/{path}").status_code == 404
 
@@ -296,6 +297,15 @@ def test_a_notice_that_is_right_and_lies_all_the_same(stand, told):
     assert stand.fetch(waiting).status == AWAITING_DEPOSIT
 
 
+def test_a_cash_receipts_address_shows_it(stand):
+    request = CashReceiptRequest("ev_by_hand_0001", "등록", 30000, "expense", "123-45-67890")
+    issued = portone.issue_cash_receipt(stand.account, request, attempt("receipt"))
+    page = BROWSER.get(issued.url).text
+    assert issued.issue_number in page and "지출증빙" in page and "₩30,000" in page and "취소" not in page
+    portone.cancel_cash_receipt(stand.account, issued.key, "ev_by_hand_0001", None, attempt("receipt"))
+    assert "취소" in BROWSER.get(issued.url).text
+
+
 # -- books that survive -----------------------------------------------------------------------------
 def test_the_books_survive_a_kill(tmp_path, inbox):
     with process(tmp_path) as (gateway, child):
@@ -308,6 +318,8 @@ def test_the_books_survive_a_kill(tmp_path, inbox):
         manual.cancel(paid, 10000, refund)
         waiting, opened, undone = automatic.pay(70000, VIRTUAL_ACCOUNT), automatic.intent(), manual.intent()
         automatic.open(opened)
+        given = portone.issue_cash_receipt(automatic.account, CashReceiptRequest("ev_by_hand_0001", "등록", 1000, "deduction", "01012345678"),
+                                           attempt("receipt"))
         still = manual.visit(undone, "approve")
         before = automatic.books()
         inbox.wait(6)
@@ -321,6 +333,7 @@ def test_the_books_survive_a_kill(tmp_path, inbox):
         assert manual.finish(undone, still).status == PAID
         automatic.deposit(waiting)
         assert automatic.fetch(waiting).status == PAID
+        assert portone.fetch_cash_receipt(automatic.account, given.key, "ev_by_hand_0001").status == "issued"
         other = manual.account_of("another0001", secret_keys=("another-secret-0001",))
         assert portone.check_credentials(other).ok
         inbox.wait(8)
