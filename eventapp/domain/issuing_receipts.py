@@ -4,6 +4,7 @@ An answer that never came is not guessed: the gateway is asked what it knows, an
 key. The number it is issued to stands encrypted in its own row and in no attempt; it cannot change while one is open.
 """
 import logging
+from datetime import timedelta
 
 from sqlalchemy import select
 
@@ -28,6 +29,8 @@ from eventapp.unit_of_work import checkpoint
 log = logging.getLogger("eventapp.issuing_receipts")
 ISSUE, CANCEL = "receipt_issue", "receipt_cancel"
 DIFFERS, UNRESOLVED = "AMOUNT_DIFFERS", "UNRESOLVED"
+TOO_LONG = timedelta(days=7)
+"""The tax office takes two days; after so many a person asks there."""
 
 for _operation in attempts.RECEIPTS:
     faults.register(f"receipts.{_operation}.sent", f"receipts.{_operation}.answered", f"receipts.{_operation}.applied")
@@ -201,6 +204,8 @@ def check(receipt: CashReceipt) -> None:
     if key != (receipt.cancel_key or receipt.receipt_key) or receipt.state not in ("issuing", "cancelling"):
         return
     if found is None or found.status == "in_progress":
+        if clock.now() - attempt.created_at > TOO_LONG:
+            receipt.failure_code = UNRESOLVED
         _look_tomorrow(receipt)
     elif receipt.state == "issuing":
         _issued(receipt, found)

@@ -15,7 +15,7 @@ import time
 from collections.abc import Iterator, Mapping
 from datetime import date, datetime, timedelta
 
-from eventapp import faults
+from eventapp import clock, faults
 from eventapp.payments import toss_codes, toss_shapes
 from eventapp.payments.banks import BANKS
 from eventapp.payments.provider import (
@@ -214,7 +214,7 @@ def cancel_cash_receipt(account: GatewayAccount, receipt_key: str, order_ref: st
 
 def fetch_cash_receipt(account: GatewayAccount, receipt_key: str, order_ref: str) -> CashReceiptSnapshot | None:
     """Toss lists receipts by the day they were asked for; without a key, the newest one of the order."""
-    today = datetime.now(KST).date()
+    today = clock.now().astimezone(KST).date()
     for day in (today - timedelta(days) for days in range(RECEIPT_DAYS)):
         for body in reversed(list(_receipts_of(account, day))):
             found = toss_shapes.cash_receipt(body)
