@@ -36,9 +36,10 @@ from eventapp.payments.provider import (
     GatewayUnknown,
     VirtualAccountRequest,
 )
-from tests.payments.stands import NAMES, attempt, keys_of, stand_of
+from tests.payments.stands import NAMES, all_stands, attempt, keys_of, stand_of
 
-STANDS = [*NAMES, *(f"{name}, its own test environment" for name in NAMES if keys_of(stand_of(name)))]
+STANDS = all_stands()
+REAL = {f"{name}, its own test environment": stand_of(name) for name in NAMES if keys_of(stand_of(name))}
 NOW = datetime(2026, 11, 23, 3, 0, tzinfo=UTC)
 CALLS = {"opens_first": ["open"], "needs_script": ["two_step"], "refunds": ["cancel", "fetch", "check_credentials"],
          "issues_accounts": ["issue_virtual_account"],
@@ -46,10 +47,11 @@ CALLS = {"opens_first": ["open"], "needs_script": ["two_step"], "refunds": ["can
          "books": ["list_transactions"], "settlements": ["list_settlements"], "signed_webhooks": ["parse_webhook"]}
 
 
-@pytest.fixture(params=STANDS)
+@pytest.fixture(params=[*STANDS, *REAL])
 def stand(request):
-    name, _, real = request.param.partition(",")
-    return stand_of(name)(None if real else request.getfixturevalue("gateway"))
+    if request.param in REAL:
+        return REAL[request.param](None)
+    return STANDS[request.param](request.getfixturevalue("gateway"))
 
 
 @pytest.fixture

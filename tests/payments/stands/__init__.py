@@ -164,6 +164,14 @@ def stand_of(name: str) -> type[Stand]:
     return importlib.import_module(f"tests.payments.stands.{name}").STAND
 
 
+def all_stands() -> dict[str, type[Stand]]:
+    """By what a test run calls them; a gateway with two manners has `ALSO` another stand."""
+    found = {name: stand_of(name) for name in NAMES}
+    for name in NAMES:
+        found |= getattr(importlib.import_module(f"tests.payments.stands.{name}"), "ALSO", {})
+    return found
+
+
 def keys_of(stand: type[Stand]) -> dict[str, str]:
     """Keys from the environment; empty unless every one of them is there."""
     found = {variable: os.environ.get(variable, "") for variable in stand.variables}

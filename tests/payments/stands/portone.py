@@ -1,4 +1,4 @@
-"""PortOne with a channel that we confirm ourselves; `test_portone_calls.py` has those that take the money in the window."""
+"""PortOne with a channel that we confirm ourselves, and with one that takes the money in its window."""
 import json
 
 from eventapp import config
@@ -68,4 +68,9 @@ class Portone(Stand):
         self.control("dispute", order_id=payment.order_ref, **({"outcome": outcome} if outcome else {}))
 
 
+class Automatic(Portone):
+    approval = "automatic"
+
+
 STAND = Portone
+ALSO = {"portone taking the money in its window": Automatic}
