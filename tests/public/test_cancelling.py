@@ -53,6 +53,14 @@ def deposited(shop):
     return shop.fresh(order)
 
 
+def days_pass(shop, order):
+    """Until the bank has sent the money on its way back from a virtual account."""
+    shop.later(days=2, minutes=5)
+    calling.refresh(shop.payment(order))
+    db.session.commit()
+    shop.work()
+
+
 def refunds(shop, order) -> list[tuple]:
     shop.enter()
     return list(map(tuple, db.session.execute(select(Refund.amount, Refund.kept, Refund.state, Refund.route).join(
@@ -264,7 +272,9 @@ def test_24_money_of_a_virtual_account_needs_an_account(shop, rules):
     assert (refused.status_code, wrong(refused)[-2:], shop.statuses(order)) == (422, ["refund-number", "refund-holder"], ["confirmed"])
     assert cancel(shop, order, agreed="50000", **ACCOUNT).status_code == 303
     shop.work()
-    assert (shop.statuses(order), refunds(shop, order)) == (["cancelled"], [(50_000, 50_000, "done", "gateway")])
+    assert (shop.statuses(order), refunds(shop, order)) == (["cancelled"], [(50_000, 50_000, "requested", "gateway")])
+    days_pass(shop, order)
+    assert refunds(shop, order) == [(50_000, 50_000, "done", "gateway")]
     assert shop.balanced()
 
 
@@ -304,6 +314,7 @@ def test_the_page_behind_the_letter_takes_the_account(shop, mailbox, settings):
     assert refunds(shop, order)[0][2] == "needs_account"
     assert browser.post(path, ACCOUNT).headers["Location"] == page_of(shop, order)
     shop.work()
+    days_pass(shop, order)
     assert refunds(shop, order) == [(100_000, 0, "done", "gateway")]
     assert browser.get(path).headers["Location"] == page_of(shop, order)  # nothing is asked any more
     shop.enter()
