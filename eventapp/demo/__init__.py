@@ -2,7 +2,7 @@
 from sqlalchemy import select, text
 
 from eventapp import clock, tenancy
-from eventapp.demo import crowd, events, gateway, organizations, registrations
+from eventapp.demo import books, crowd, events, gateway, organizations, registrations
 from eventapp.extensions import db
 from eventapp.models import Directory
 
@@ -27,6 +27,7 @@ def load(settings, count: int = 0) -> list[str]:
         with tenancy.inside(org_id):
             for make in events.OF[each["slug"]]:
                 registrations.register(make(now), now)
+            books.add(now)
     db.session.commit()
     gateway.register_webhooks(settings)
     return [f"Operator: {operator}", *accounts_said(), *webhooks, *([crowd.gather(count)] if count else [])]
