@@ -23,7 +23,7 @@ def keys(settings: Settings) -> dict[str, Keys]:
     found = {
         "toss": Keys(settings.toss_client_key, settings.toss_secret_key),
         "portone": Keys(settings.portone_store_id, settings.portone_api_secret, settings.portone_webhook_secret, "test",
-                        {"store_id": settings.portone_store_id, "channel_key": settings.portone_channel_key, "approval": "manual"}),
+                        {"store_id": settings.portone_store_id, "channel_key": settings.portone_channel_key, "approval": "automatic"}),
         "stripe": Keys(settings.stripe_publishable_key, settings.stripe_secret_key, settings.stripe_webhook_secret)}
     return {provider: each for provider, each in found.items()
             if each.client_key and each.secret_key and (provider != "portone" or settings.portone_channel_key)}

@@ -286,7 +286,7 @@ def returned(payment: Payment, hint: ReturnHint) -> str:
         return SETTLED
     if attempts.open_of(payment, "confirm", "look"):
         return ASKED
-    if not two_step(payment):
+    if not (two_step(payment) or hint.token):  # a token waits for a confirm, whatever the account says of its channel
         return _look(order, payment)
     if another_was_first(order) and not faults.guard_off("payment.first_wins"):
         return SETTLED

@@ -21,9 +21,11 @@ from eventapp.payments import portone_codes, portone_shapes
 from eventapp.payments.banks import BANKS
 from eventapp.payments.portone_shapes import PAYMENT_ID, TRANSACTION_ID
 from eventapp.payments.provider import (
+    AUTHORIZED,
     BANK_TRANSFER,
     CARD,
     MOBILE,
+    PENDING,
     PROOF_SIGNATURE,
     VIRTUAL_ACCOUNT,
     BadReturn,
@@ -138,13 +140,27 @@ def parse_return(account: GatewayAccount, query: Mapping[str, str]) -> ReturnHin
 
 # -- calls ------------------------------------------------------------------------------------------
 def confirm(account: GatewayAccount, intent: PaymentIntent, hint: ReturnHint, key: str) -> GatewayPayment:
-    """Take the money (or issue the account) with the token of the window, for the stored sum and in the account's mode."""
+    """Take the money (or issue the account) with the token of the window, for the stored sum and in the account's mode.
+
+    Without a token there is nothing to take: the channel has done so in its window, whatever we were told of its setting.
+    """
+    if not hint.token:
+        return _taken_in_window(account, intent.order_ref)
     body = {"storeId": _store_id(account), "paymentToken": hint.token, "currency": "KRW", "totalAmount": _won(intent),
             "taxFreeAmount": intent.tax_free, "isTest": account.mode == "test"}
     if hint.gateway_key:
         body["txId"] = hint.gateway_key
     _post(account, "confirm", f"/payments/{_payment_id(intent.order_ref)}/confirm", body, key)
     return _now(account, intent.order_ref)
+
+
+def _taken_in_window(account: GatewayAccount, order_ref: str) -> GatewayPayment:
+    found = _now(account, order_ref)
+    if found.status == PENDING:
+        raise GatewayRefused("INVALID_PAYMENT_TOKEN", "the window gave none and has taken nothing")
+    if found.status == AUTHORIZED:
+        raise GatewayUnknown("PAY_PENDING")
+    return found
 
 
 def fetch(account: GatewayAccount, ref: GatewayRef) -> GatewayPayment | None:

@@ -144,6 +144,16 @@ def test_a_card_refused_at_the_confirm_is_a_refusal_at_once(manual):
     assert manual.attempts(manual.payment(order))[-1] == ("confirm", "refused")
 
 
+@pytest.mark.parametrize("said", ["manual", "automatic"])
+def test_a_channel_is_what_it_is_whatever_its_account_says(shop, said):
+    """What an organisation says of its channel may be wrong; the window shows it, by giving a token or none."""
+    account = db.session.get(GatewayAccount, shop.account.id)
+    account.public = account.public | {"approval": said}
+    db.session.commit()
+    order = shop.pay()
+    assert shop.statuses(order) == ["confirmed"] and shop.balanced()
+
+
 # -- the numbered cases --------------------------------------------------------------------------------------
 
 def test_5_who_never_comes_back_is_found_by_the_notice(automatic):

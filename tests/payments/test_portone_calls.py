@@ -187,7 +187,7 @@ def test_the_slow_button_loses_the_answer_of_the_confirm(manual):
 
 
 @pytest.mark.parametrize("change, code", [
-    ({"token": "another"}, "INVALID_PAYMENT_TOKEN"), ({"token": ""}, "INVALID_REQUEST"),
+    ({"token": "another"}, "INVALID_PAYMENT_TOKEN"), ({"token": ""}, "INVALID_PAYMENT_TOKEN"),
     ({"gateway_key": "another-try"}, "INFORMATION_MISMATCH")])
 def test_a_confirm_needs_the_token_of_its_window(manual, change, code):
     intent = manual.intent()
@@ -206,6 +206,17 @@ def test_a_confirm_says_what_we_stored(manual, change):
     with pytest.raises(GatewayRefused) as refused:
         manual.finish(other, hint)
     assert (refused.value.code, refused.value.http_status) == ("INFORMATION_MISMATCH", 409)
+
+
+def test_a_confirm_without_a_token_finds_what_the_window_has_taken(automatic):
+    """The account says that its channel is confirmed by us, and it is not."""
+    intent = automatic.intent()
+    hint = automatic.visit(intent, "approve")
+    assert portone.confirm(automatic.account, intent, hint, attempt()).status == PAID
+    slow = automatic.intent()
+    hint = automatic.visit(slow, "timeout")
+    with pytest.raises(GatewayUnknown):
+        portone.confirm(automatic.account, slow, hint, attempt())
 
 
 def test_a_live_account_confirms_no_test_payment(manual):
