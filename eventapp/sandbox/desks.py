@@ -77,7 +77,7 @@ def _toss_act(sandbox, key: str, action: str, amount: int | None) -> None:
         books.cancel(books.find_any(key).account, key, reason=REASON, amount=amount, refundable=None, tax_free=0,
                      has_refund_account=True)
         return
-    {"deposit": books.deposit, "reverse": books.reverse, "expire": books.expire,
+    {"deposit": lambda key: books.deposit(key, amount), "reverse": books.reverse, "expire": books.expire,
      "refund-completed": lambda key: books.finish_refund(key, "COMPLETED"),
      "refund-failed": lambda key: books.finish_refund(key, "FAILED")}[action](key)
 
@@ -120,7 +120,7 @@ def _portone_act(sandbox, key: str, action: str, amount: int | None) -> None:
         books.cancel(books.stores[payment.store], payment.id, reason=REASON, amount=amount, current=None, tax_free=0,
                      refund_account=None, trigger="CONSOLE")
         return
-    {"deposit": books.deposit, "expire": books.expire, "dispute": books.contest,
+    {"deposit": lambda payment: books.deposit(payment, amount), "expire": books.expire, "dispute": books.contest,
      "dispute-won": lambda payment: books.resolve(payment, "won"),
      "dispute-lost": lambda payment: books.resolve(payment, "lost"),
      "refund-completed": lambda payment: books.finish_refund(payment, True),

@@ -66,6 +66,7 @@ def test_deposits_and_their_ends(gateway, name):
     waiting = stand.pay(50000, VIRTUAL_ACCOUNT)
     path = key_of(gateway, waiting)
     assert waiting.virtual_account.number in BROWSER.get(gateway.address + path).text
+    assert "DEPOSIT_REFUSED_BY_BANK" in press(gateway, path, "deposit", amount="49999").text
     assert press(gateway, path, "deposit", back="/?state=paid").headers["location"] == "/?state=paid"
     assert stand.fetch(waiting).captured == 50000
     assert press(gateway, path, "deposit").status_code == 409
