@@ -2,7 +2,7 @@
 from sqlalchemy import select, text
 
 from eventapp import clock, tenancy
-from eventapp.demo import books, crowd, events, gateway, organizations, registrations
+from eventapp.demo import books, crowd, events, gateway, organizations, refunds, registrations
 from eventapp.extensions import db
 from eventapp.models import Directory
 
@@ -26,7 +26,10 @@ def load(settings, count: int = 0) -> list[str]:
     for each, org_id in new:
         with tenancy.inside(org_id):
             for make in events.OF[each["slug"]]:
-                registrations.register(make(now), now)
+                event = make(now)
+                registrations.register(event, now)
+                if event.slug == "wmc-2026":
+                    refunds.add(event)
             books.add(now)
     db.session.commit()
     gateway.register_webhooks(settings)
