@@ -98,7 +98,9 @@ CHECKS = (
         GROUP BY b.org_id, b.id, b.sold HAVING b.sold <> coalesce(sum(w.amount) FILTER (WHERE w.holds), 0)"""),
     Check("money.ticket_without_payment", "nobody is confirmed who is not paid for, but for what staff have added since", f"""
         WITH {WORTH}, {BOOKS}, {LET_IN} SELECT b.org_id, b.id AS "order", i.amount AS let_in, b.received, b.added FROM books b
-        JOIN let_in i ON i.org_id = b.org_id AND i.order_id = b.id WHERE b.received - b.kept < i.amount - b.added"""),
+        JOIN let_in i ON i.org_id = b.org_id AND i.order_id = b.id WHERE b.received - b.kept < i.amount - b.added AND NOT EXISTS (
+            -- What was given back at the gateway itself waits for a person, who says for whom it was.
+            SELECT FROM payments p WHERE p.org_id = b.org_id AND p.order_id = b.id AND p.problem ->> 'kind' = 'external_refund')"""),
     Check("money.payment_without_ticket", "whoever has paid is confirmed, waits for approval, or gets the money back", f"""
         WITH {WORTH}, {BOOKS}, {LET_IN} SELECT b.org_id, b.id AS "order", coalesce(i.amount, 0) AS let_in, b.received FROM books b
         LEFT JOIN let_in i ON i.org_id = b.org_id AND i.order_id = b.id
