@@ -329,16 +329,16 @@ def movement_sums(query) -> list[tuple[str, dict[str, int]]]:
 
 def payments_table(query, format: str) -> Iterator[bytes]:
     """Read after the request: the ids first, then each chunk in a short transaction of its own."""
-    return exporting.table(_chunks(db.engine, tenancy.current_org_id(), query.with_only_columns(Payment.id).order_by(Payment.id), rows),
+    return exporting.table(chunks(db.engine, tenancy.current_org_id(), query.with_only_columns(Payment.id).order_by(Payment.id), rows),
                            format, columns())
 
 
 def movements_table(query, format: str) -> Iterator[bytes]:
     ids = query.with_only_columns(LedgerEntry.id).order_by(LedgerEntry.created_at, LedgerEntry.id)
-    return exporting.table(_chunks(db.engine, tenancy.current_org_id(), ids, movement_rows), format, movement_columns())
+    return exporting.table(chunks(db.engine, tenancy.current_org_id(), ids, movement_rows), format, movement_columns())
 
 
-def _chunks(engine, org_id: int, ids_query, read) -> Iterator[list]:
+def chunks(engine, org_id: int, ids_query, read) -> Iterator[list]:
     with exporting.inside(engine, org_id) as session:
         ids = list(session.scalars(ids_query))
     for start in range(0, len(ids), CHUNK):

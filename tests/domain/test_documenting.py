@@ -435,7 +435,7 @@ def test_a_receipt_can_be_read_in_both_languages(shop, locale):
     with force_locale(locale):
         found = documenting.of(shop.fresh(order))[0]
         document = pdf.paper(documenting.paper(found))
-        words = (_("Receipt"), _("Business number"), _("Supply price"), _("Without VAT"), _("Sold to"), str(listing.METHOD_WORDS["card"]))
+        words = (_("Receipt"), _("Business registration number"), _("Supply price"), _("Without VAT"), _("Sold to"), str(listing.METHOD_WORDS["card"]))
     text = printed(document)
     for word in (*words, found.name, "서울 UBF 선교회", "김요한", "101-82-04417", "제2021-서울종로-0387호", "서울특별시 종로구 대학로12길 38",
                  "김하나", "₩150,000", "₩50,000", "₩9,091", "₩90,909", "신한카드", {"ko": "본 대회", "en": "Main conference"}[locale]):

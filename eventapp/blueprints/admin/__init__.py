@@ -25,10 +25,12 @@ from eventapp.blueprints.admin import (
     palette,
     payment,
     payments,
+    receipts,
     refund_rules,
     refunds,
     registration,
     registrations,
+    tax,
     views,
     webhooks,
 )
@@ -60,7 +62,9 @@ MODULES = (
     ledgers,
     refunds,
     refund_rules,
+    receipts,
     gateway_accounts,
+    tax,
     webhooks,
 )
 
