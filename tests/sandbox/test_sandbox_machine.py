@@ -9,6 +9,7 @@ from eventapp.payments import toss
 from eventapp.payments.provider import (
     BANK_TRANSFER,
     CARD,
+    MOBILE,
     PAID,
     PARTIALLY_REFUNDED,
     REFUND_PENDING,
@@ -23,7 +24,7 @@ from eventapp.payments.provider import (
 from eventapp.sandbox import state
 from tests.gateway import BACK, attempt, running
 
-AMOUNTS, METHODS = st.integers(200, 10 ** 6), st.sampled_from([CARD, BANK_TRANSFER, VIRTUAL_ACCOUNT])
+AMOUNTS, METHODS = st.integers(200, 10 ** 6), st.sampled_from([CARD, BANK_TRANSFER, VIRTUAL_ACCOUNT, MOBILE])
 FAULTS = ["drop_before", "500", "429", "html", "timeout_after_commit", "500_after_commit", "truncated"]
 
 
