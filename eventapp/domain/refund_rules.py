@@ -83,7 +83,7 @@ def in_words(rules: dict, event: Event, locale: str) -> list[str]:
             lines.append(_("Within %(hours)s hours of registering, and at least %(days)s days before the event: everything",
                            hours=regret["hours"], days=regret["days"]))
         lines += [f"{_when(tier.days)}: {_what(tier, event.currency, locale)}" for tier in table]
-        lines.append(_("After that: nothing") if table[-1].percent or table[-1].days else _("Once the event has begun: nothing"))
+        lines.append(_("After that: no refund") if table[-1].percent or table[-1].days else _("Once the event has begun: no refund"))
         note = localized(rules.get("note") or {})
         return [*lines, note] if note else lines
 
@@ -177,7 +177,7 @@ def _when(days: int) -> str:
 
 def _what(tier: Tier, currency: str, locale: str) -> str:
     if tier.percent == 0:
-        return _("nothing")
+        return _("no refund")
     if tier.fee:
         return _("%(percent)s%% less %(fee)s for each participant", percent=tier.percent, fee=money_text(tier.fee, currency, locale))
     return _("everything") if tier.percent == 100 else _("%(percent)s%%", percent=tier.percent)

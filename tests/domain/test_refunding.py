@@ -431,7 +431,7 @@ def test_a_fee_is_for_each_participant_and_never_more_than_all():
 def test_rules_in_words():
     assert refund_rules.in_words({}, Concert, "en") == ["Everything you paid goes back."]
     assert refund_rules.in_words(HALF | {"note": {"en": "Write to us."}}, Concert, "en") == [
-        "Until 30 days before the event: everything", "Until 7 days before the event: 50%", "After that: nothing", "Write to us."]
+        "Until 30 days before the event: everything", "Until 7 days before the event: 50%", "After that: no refund", "Write to us."]
 
 
 def test_what_is_worse_than_the_standard_is_said():
