@@ -34,7 +34,8 @@ def serving(app, **options):
     server = make_server("127.0.0.1", 0, app, threaded=True, request_handler=Quiet)
     with running(retry_scale=0.001, **options) as gateway:
         changed = replace(original, port=server.server_port, toss_api_url=f"{gateway.address}/toss",
-                          toss_sdk_url=f"{gateway.address}/toss/v2/standard")
+                          toss_sdk_url=f"{gateway.address}/toss/v2/standard", portone_api_url=f"{gateway.address}/portone",
+                          portone_sdk_url=f"{gateway.address}/portone/v2/browser-sdk.js")
         app.config["SETTINGS"] = changed
         config.activate(changed)
         app.testing = False
