@@ -247,6 +247,8 @@ def state(payment: Payment) -> str:
     if payment.status in MONEY:
         return "paid"
     asked = attempts.open_of(payment, *ASKING)
+    if asked is None and needs_opening(payment):
+        db.session.refresh(payment)  # the worker may have finished between reading the payment and looking for open questions
     if payment.problem and payment.problem["kind"] in (DIFFERS, "unresolved") or (asked and asked.operation != "open"):
         return "checking"
     if asked:

@@ -336,7 +336,7 @@ def _session(account: GatewayAccount, gateway_key: str) -> dict[str, Any] | None
         found = _ask(account, "fetch", lambda v1: v1.checkout.sessions.list(params)).get("data")
         return found[0] if isinstance(found, list) and found and isinstance(found[0], dict) else None
     if not SESSION.match(gateway_key):
-        raise ValueError("that is no session")
+        return None  # nothing that Stripe ever named
     try:
         return _ask(account, "fetch", lambda v1: v1.checkout.sessions.retrieve(gateway_key, {"expand": EXPANDED}))
     except GatewayRefused as refused:

@@ -1,11 +1,12 @@
 """Paying through Stripe as a buyer does it: a page that is ordered first, no confirm, and notices that are signed."""
 import re
+import threading
 
 import pytest
 from sqlalchemy import select
 
-from eventapp import audit
-from eventapp.domain import connecting_gateways, ledger, refunding
+from eventapp import audit, outbox
+from eventapp.domain import attempts, connecting_gateways, ledger, refunding
 from eventapp.extensions import db
 from eventapp.models import Order, Payment, WebhookEvent
 from tests.gateway import BROWSER
@@ -91,6 +92,31 @@ def test_the_page_is_ordered_and_leads_to_stripe(shop):
     assert shop.attempts(shop.payment(order)) == [("open", "succeeded")]
     page = BROWSER.get(url).text
     assert "100,000" in page and order.email not in page and order.name not in page
+
+
+def test_an_answer_that_comes_while_the_page_is_drawn_is_on_it(shop, monkeypatch):
+    """The worker finishes between reading the payment and looking for open questions."""
+    order = shop.place()
+    browser = shop.browser_of(order)
+    browser.get(PAGE)
+    browser.post(PAGE, {"method": "card"})
+    looked = attempts.open_of
+
+    def work():
+        with shop.app.app_context():
+            outbox.drain("gateway")
+            db.session.remove()
+
+    def open_of(payment, *operations):
+        monkeypatch.setattr(attempts, "open_of", looked)
+        assert payment.status == "created"
+        worker = threading.Thread(target=work)
+        worker.start()
+        worker.join()
+        return looked(payment, *operations)
+    monkeypatch.setattr(attempts, "open_of", open_of)
+    page = browser.get(PAGE)
+    assert shop.payment(order).checkout_url in page.text.replace("&amp;", "&")
 
 
 def test_from_the_page_to_the_ticket(shop):
