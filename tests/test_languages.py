@@ -160,7 +160,8 @@ def test_the_pages_of_an_order_speak_one_language_in_every_state(app, orders):
     for slug, path, cookie, reference in addresses:
         browser = app.test_client()
         assert browser.get(path).status_code == 200
-        wrong += read(browser, path) + read(browser, f"{path}/cancel")
+        wrong += read(browser, path) + read(browser, f"{path}/cancel") + read(browser, f"{path}/cash-receipt")
+        wrong += read(browser, f"/seoul-ubf/{slug}/pay/{ticketing.pay_token(order)}")
         wrong += read(browser, f"/payment/success?ref={reference}") + read(browser, f"/payment/fail?ref={reference}")
         browser.set_cookie("order", cookie)
         wrong += read(browser, "/registration/success") + read(browser, f"/seoul-ubf/{slug}/register/payment")

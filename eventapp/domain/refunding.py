@@ -466,6 +466,12 @@ def of_order(order: Order) -> list[Refund]:
                                    .where(Payment.order_id == order.id).order_by(Refund.id)))
 
 
+def asking(orders) -> set[int]:
+    """Of these orders those whose buyers must still say where their money goes."""
+    return set(db.session.scalars(select(Payment.order_id).join(Refund, Refund.payment_id == Payment.id).where(
+        among(Payment.order_id, [order.id for order in orders]), Refund.state == "needs_account"))) if orders else set()
+
+
 def _forget_surplus(order: Order) -> None:
     """What an earlier change had left for a person is settled when nothing is too much any more."""
     if surplus(order):

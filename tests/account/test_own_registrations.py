@@ -6,7 +6,8 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import event
 
-from eventapp import clock
+from eventapp import audit, clock
+from eventapp.domain import paying, withdrawing
 from eventapp.extensions import db
 from eventapp.models import Status
 from tests import make
@@ -159,3 +160,26 @@ def test_an_order_of_another_account_cannot_be_claimed(participant, world, perso
     participant.post("/account/claim")
     work()
     assert [letter for letter in mailbox() if "/auth/verify/" in letter.get_body(("plain",)).get_content()] == []
+
+
+def test_one_of_several_is_cancelled_from_the_account(participant, world, person):
+    register(world.seoul, user=person, people=3)
+    numbers = [one.number for one in world.seoul.registrations()]
+    path = f"/account/registrations/seoul-ubf/{numbers[0]}/cancel"
+    assert participant.post(path).status_code == 422  # nobody was named
+    shown = participant.post(path, {"requote": "1", "who": numbers[1]}, headers={"HX-Request": "true", "HX-Target": "div#quote"})
+    assert (shown.status_code, "<html" in shown.text, 'id="quote"' in shown.text) == (200, False, True)
+    assert participant.post(path, {"who": numbers[1]}).status_code == 303
+    assert [one.status for one in world.seoul.registrations()] == ["confirmed", "cancelled", "confirmed"]
+
+
+def test_the_account_says_when_a_refund_waits_for_a_bank_account(participant, world, person):
+    order = register(world.seoul, user=person, program="main-conference", method="manual_transfer")
+    with world.seoul.inside():
+        paying.mark_received(paying.current(order), 100_000, by=audit.Actor("user", 1))
+        withdrawing.cancel(order, by=audit.Actor("user", 1))
+        db.session.commit()
+    page = participant.get("/account").text
+    assert "/refund-account" in page
+    link = page.split("/refund-account")[0].rpartition('"')[2]
+    assert "₩100,000 is waiting" in participant.get(f"{link}/refund-account").text

@@ -10,7 +10,7 @@ from eventapp import clock, tenancy
 from eventapp.audit import Actor
 from eventapp.blueprints.account.tabs import account_page
 from eventapp.blueprints.public import cancelling
-from eventapp.domain import Refused, ticketing, withdrawing
+from eventapp.domain import Refused, refunding, ticketing, withdrawing
 from eventapp.extensions import db
 from eventapp.languages import _
 from eventapp.models import Directory, Event, Order, Participation, Registration
@@ -29,6 +29,8 @@ class OwnOrder:
     directory: Directory
     url: str
     """The buyer's page."""
+    asks_account: bool = False
+    """Money waits to go back, and nobody knows where to."""
 
     @property
     def registrations(self) -> list[Registration]:
@@ -62,7 +64,8 @@ def orders_in(directory: Directory, user, **only) -> list[OwnOrder]:
                                                     Participation.org_id == directory.org_id)
         query = select(Order).where(Order.id.in_(mine)).filter_by(**only).order_by(Order.id.desc()).limit(SHOWN)
         orders = db.session.scalars(query.options(selectinload(Order.registrations), selectinload(Order.event))).all()
-        return [OwnOrder(order, order.event, directory, buyers_page(directory, order)) for order in orders]
+        asking = refunding.asking(orders)
+        return [OwnOrder(order, order.event, directory, buyers_page(directory, order), order.id in asking) for order in orders]
 
 
 def buyers_page(directory: Directory, order: Order) -> str:

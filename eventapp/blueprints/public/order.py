@@ -38,11 +38,12 @@ def papers_or_404(event_slug: str, token: str, purpose: str = "order") -> ticket
 @requires(PUBLIC)
 def show(event, token):
     papers = papers_or_404(event, token)
-    order = papers.order
-    return page("public/order.html", **order_values(papers), token=token, refunded=ledger.refunded(order), kept=ledger.kept(order),
+    order, values = papers.order, order_values(papers)
+    in_money = values["owed"] > 0 or values["paid"] > 0
+    return page("public/order.html", **values, token=token, refunded=ledger.refunded(order), kept=ledger.kept(order),
                 refunds=[(one, bank_accounts.shown(one.account_hint)) for one in refunding.of_order(order)],
                 methods_of={one.id: one.method for one in order.payments}, documents=documenting.of(order),
-                receipts=cash_receipting.of(order), asks_receipt=cash_receipting.may_ask(order),
+                receipts=cash_receipting.of(order), asks_receipt=in_money and cash_receipting.may_ask(order),
                 terms=order.refund_terms.get("text", "").splitlines())
 
 

@@ -42,7 +42,7 @@ def success():
     state = paying.state(payment)
     if state == "checking":
         looks = min(max(request.args.get("looks", 0, type=int), 0), len(LOOKS) - 1)
-        return page("public/checking.html", **values(payment), delay=LOOKS[looks],
+        return page("public/checking.html", **values(payment), link=pay_link(payment), delay=LOOKS[looks],
                     check_url=url_for(".success", ref=request.args["ref"], looks=looks + 1))
     return arrived(payment, state)
 
