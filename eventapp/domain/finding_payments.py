@@ -34,7 +34,7 @@ GROUPS = {
     "received": ("paid",), "awaited": ("awaiting_deposit",), "begun": ("created", "pending", "authorized"),
     "given_back": ("partially_refunded", "refund_pending", "refunded"), "ended": ("voided", "failed", "expired")}
 GROUP_WORDS = {
-    "received": _l("Received"), "awaited": _l("Awaited"), "begun": _l("Begun"), "given_back": _l("Given back"),
+    "received": _l("Payment complete"), "awaited": _l("Awaited"), "begun": _l("Begun"), "given_back": _l("Given back"),
     "ended": _l("Not paid"), "problem": _l("Needs a decision")}
 PROVIDER_WORDS = {"toss": "Toss Payments", "portone": "PortOne", "stripe": "Stripe", "manual": _l("Own account")}
 STATUS_WORDS = {
@@ -374,9 +374,9 @@ def columns() -> list[Column]:
         Column("problem", _("Needs a decision"), lambda row: yes if row.payment.problem else ""),
         Column("currency", _("Currency"), lambda row: row.payment.currency),
         Column("amount", _("Asked for"), lambda row: amount(row.payment.amount, row.payment.currency)),
-        Column("received", _("Received"), money_of("received")), Column("back", _("Given back"), money_of("back")),
+        Column("received", _("Came in"), money_of("received")), Column("back", _("Went back"), money_of("back")),
         Column("held", _("Held"), money_of("held")), Column("fee", _("Fees"), money_of("fee")), Column("payout", _("Paid out"), money_of("payout")),
-        Column("begun", _("Begun"), lambda row: local(row.payment.created_at, row.zone)),
+        Column("begun", _("Begun on"), lambda row: local(row.payment.created_at, row.zone)),
         Column("paid", _("Paid on"), lambda row: local(row.payment.approved_at, row.zone)),
         Column("due", _("Due"), lambda row: local(row.payment.due_at, row.zone)),
         Column("order", _("Order id"), lambda row: row.payment.gateway_order_id),
@@ -387,7 +387,7 @@ def movement_columns() -> list[Column]:
     methods, providers, kinds, accounts = (_said(words) for words in (METHOD_WORDS, PROVIDER_WORDS, MOVEMENT_WORDS, ACCOUNT_WORDS))
     title = _titles()
     return [
-        Column("when", _("When"), lambda row: local(row.entry.created_at, row.zone)), Column("what", _("What"), lambda row: kinds[row.entry.kind]),
+        Column("when", _("When"), lambda row: local(row.entry.created_at, row.zone)), Column("what", _("Movement"), lambda row: kinds[row.entry.kind]),
         Column("event", _("Event"), lambda row: title(row.title)), Column("number", _("Number"), lambda row: row.number),
         Column("buyer", _("Buyer"), lambda row: row.name),
         Column("method", _("Payment method"), lambda row: methods.get(row.method, row.method)),

@@ -85,13 +85,13 @@ def test_the_file_says_what_the_page_says(seoul_owner, world):
     for address in ("", "?status=received", "?q=김하나", "?method=manual_transfer", "?method=card"):
         page = seoul_owner.get(PATH + address).text
         rows = list(csv.DictReader(io.StringIO(seoul_owner.post(f"{PATH}/export{address}", {"format": "csv"}).text)))
-        total = sum(int(row["Received"]) for row in rows)
+        total = sum(int(row["Came in"]) for row in rows)
         assert figures(page).get("received", "₩0") == f"₩{total:,}"
         assert len(rows) == len(shown(page))
     assert any(row["Buyer"].startswith("'=") for row in csv.DictReader(io.StringIO(seoul_owner.post(f"{PATH}/export", {"format": "csv"}).text)))
     book = openpyxl.load_workbook(io.BytesIO(seoul_owner.post(f"{PATH}/export", {"format": "xlsx"}).data), read_only=True)
     head, *lines = book.active.iter_rows(values_only=True)
-    assert sum(line[head.index("Received")] for line in lines) == in_ledger(world, "paid") == 300_000
+    assert sum(line[head.index("Came in")] for line in lines) == in_ledger(world, "paid") == 300_000
 
 
 def test_an_export_is_on_record_and_needs_its_right(seoul_owner, sign_in, world):
