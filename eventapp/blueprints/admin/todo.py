@@ -23,6 +23,7 @@ from eventapp.models import (
     GatewayAccount,
     Order,
     Payment,
+    Refund,
     Registration,
     Status,
 )
@@ -54,6 +55,8 @@ def todos(event: Event | None = None) -> list[Todo]:
         found += operations(event) + conflicts(event)
     if can("payments.read"):
         found += accounts(event) + problems(event) + differences(event)
+    if can("registrations.refund"):
+        found += transfers(event)
     if can("registrations.read"):
         found += letters(event) + approvals(event)
     if can("payments.read"):
@@ -163,6 +166,14 @@ def statement() -> list[Todo]:
     count = db.session.scalar(lines.with_only_columns(func.count()))
     text = ngettext("%(num)d deposit of the statement is to be matched.", "%(num)d deposits of the statement are to be matched.", count)
     return [Todo("statement", "landmark", text, url_for("admin.deposits.index"))] if count else []
+
+
+def transfers(event: Event | None) -> list[Todo]:
+    """Refunds that somebody has to send from the bank account."""
+    count = db.session.scalar(select(func.count()).select_from(Refund).join(Payment, Payment.id == Refund.payment_id)
+                              .join(Order, Order.id == Payment.order_id).where(Refund.state == "to_pay", Order.event_id.in_(ids(event))))
+    text = ngettext("%(num)d refund is to be transferred.", "%(num)d refunds are to be transferred.", count)
+    return [Todo("transfers", "landmark", text, url_for("admin.refunds.payouts"), "warning")] if count else []
 
 
 def operations(event: Event | None) -> list[Todo]:
