@@ -150,6 +150,7 @@ def test_37_inventions_do_not_make_us_hammer_the_gateway(line, settings, monkeyp
 def test_37_one_address_takes_so_many_a_minute_and_another_is_not_held_up_by_it(line, settings):
     settings(rate_limit_scale=0.001)
     assert [line.send(number) for number in range(4)] == [200, 200, 200, 429]
+    line.shop.enter()
     other = connecting_gateways.connect_account("toss", mode="test", client_key="test_ck_demo0000abcd", secret_key="test_sk_demo0000abcd", name="x")
     path = connecting_gateways.webhook_path(other)
     db.session.commit()

@@ -22,6 +22,7 @@ from tests.bench import (
     tickets,
     torture,
     visit,
+    webhooks,
 )
 from tests.bench.figures import table
 from tests.bench.house import House
@@ -29,7 +30,8 @@ from tests.bench.house import House
 BENCHES = {
     "visit": visit.run, "statements": statements.run, "page": page.run, "free": journeys.free, "manual": journeys.manual,
     "card": journeys.card, "rush": rush.run, "memory": memory.run, "tickets": tickets.run, "door": door.run,
-    "operations": operations.run, "exports": operations.exports, "desk": desk.run, "hang": hang.run, "kills": kills.run, "torture": torture.run,
+    "operations": operations.run, "exports": operations.exports, "desk": desk.run, "webhooks": webhooks.run, "hang": hang.run,
+    "kills": kills.run, "torture": torture.run,
 }
 ONLY_WHOLE = ("hang", "kills")
 METHOD = """
