@@ -10,6 +10,7 @@ from eventapp.domain import ledger, paying, ticketing, withdrawing
 from eventapp.extensions import db
 from eventapp.models import Payment
 from tests.public.test_payment import heading, params_of, ref_of
+from tests.public.test_stripe_flow import shop as stripe_shop  # noqa: F401
 
 
 def link_of(shop, order) -> str:
@@ -170,3 +171,23 @@ def test_looking_at_it_begins_nothing(shop, stranger):
 @pytest.mark.parametrize(("name", "mask"), [("김하나", "김*나"), ("이둘", "이*"), ("Hana Kim", "H*** K**"), ("남궁민수", "남**수"), ("J", "J*")])
 def test_a_name_in_a_few_letters(name, mask):
     assert showing.masked(name) == mask
+
+
+def test_through_a_gateway_that_must_be_told_first(stripe_shop):  # noqa: F811
+    """Nothing is ordered by looking; the page waits for the gateway, and sends the browser back to the link."""
+    order, stranger = stripe_shop.place(), stripe_shop.app.test_client()
+    link = link_of(stripe_shop, order)
+    first = stranger.get(link)
+    assert (state(first), "begin-payment" in first.text, stripe_shop.attempts(stripe_shop.payment(order))) == ("open", True, [])
+    assert stranger.post(link, {"method": "card"}).headers["Location"] == f"{link}?start=1"
+    waiting = stranger.get(link)
+    assert (state(waiting), f'hx-get="{link}?looks=1"' in waiting.text) == ("opening", True)
+    stripe_shop.work()
+    again = stranger.get(link, headers={"HX-Request": "true", "HX-Target": "div#opening"})
+    assert again.headers["HX-Redirect"] == f"{link}?start=1"
+    page = stranger.get(f"{link}?start=1").text.replace("&amp;", "&")
+    assert stripe_shop.payment(order).checkout_url in page and "data-start" in page
+    back = stranger.get(stripe_shop.control("pay", order)["location"].removeprefix("http://localhost"))
+    stripe_shop.work()
+    assert stranger.get(back.headers["Location"]).headers["Location"] == link
+    assert (state(stranger.get(link)), stripe_shop.statuses(order)) == ("paid", ["confirmed"])

@@ -93,6 +93,19 @@ def test_the_method_can_be_changed(shop, method, goes_to):
     assert (shop.fresh(order).method, shop.payment(order).method) == (method, method)
 
 
+def test_a_phone_bill_is_another_way(shop):
+    event = shop.world.seoul.event()
+    event.methods = [*event.methods, "mobile"]
+    db.session.commit()
+    order = shop.place("mobile")
+    browser = shop.browser_of(order)
+    page = browser.get(PAGE)
+    assert ("Charged to your Korean phone bill" in page.text, params_of(page)["request"]["method"]) == (True, "MOBILE_PHONE")
+    browser.get(shop.approve(shop.payment(order)))
+    shop.work()
+    assert (shop.statuses(order), shop.payment(order).method) == (["confirmed"], "mobile")
+
+
 @pytest.mark.parametrize("sent", [{"method": "cash"}, {}, {"method": "virtual_account", "bank": "monopoly"}])
 def test_a_wrong_method_or_bank_is_an_error_beside_its_field(shop, sent):
     order = shop.place("virtual_account")
