@@ -119,6 +119,7 @@ class State:
         self.registered: dict[tuple[str, str], dict] = {}
         self.receipts: dict[tuple[str, str], dict] = {}  # cash receipts that a shop asked for
         self.open: set[tuple[str, str]] = set()  # payments that time can still change
+        self.earliest = NEVER  # when the first of them does
         sandbox.courier.schemes["portone"] = Scheme(headers, WAITS)
 
     def now(self) -> float:
@@ -414,6 +415,8 @@ class State:
         """Let what is overdue end, and what was slow come through."""
         with self.lock:
             now = self.now()
+            if now <= self.earliest:
+                return
             for payment in [self.payments[name] for name in self.open]:
                 if now <= _ends(payment):
                     continue
@@ -423,6 +426,7 @@ class State:
                     self._fail(payment, payment.tx, "PAYMENT_EXPIRED", "결제 기한이 지났습니다.")
                 else:
                     self.finish_refund(payment, succeeded=True)
+            self.earliest = min((_ends(self.payments[name]) for name in self.open), default=NEVER)
 
     # -- inside -------------------------------------------------------------------------------------
     def _try(self, payment: Payment, tx: str) -> dict:
@@ -494,7 +498,9 @@ class State:
         name = payment.store, payment.id
         self.payments[name] = payment
         self.of_tx |= {one["tx"]: name for one in payment.tries}
-        (self.open.discard if _ends(payment) == NEVER else self.open.add)(name)
+        ends = _ends(payment)
+        self.earliest = min(self.earliest, ends)
+        (self.open.discard if ends == NEVER else self.open.add)(name)
 
     # -- surviving ----------------------------------------------------------------------------------
     def restore(self, line: dict) -> None:
@@ -528,6 +534,7 @@ class State:
         with self.lock:
             for part in (self.payments, self.of_tx, self.registered, self.receipts, self.open, self.answers):
                 part.clear()
+            self.earliest = NEVER
 
 
 def _ends(payment: Payment) -> float:
