@@ -26,7 +26,7 @@ from eventapp.supervisor.processes import die_with_parent, last_words, marked
 OURS = ("DATABASE_URL", "QUEUE_DATABASE_URL", "REDIS_URL", "SMTP_URL", "TOSS_API_URL", "TOSS_SDK_URL", "FAULTS", "GUARDS_OFF",
         "CLOCK_OFFSET", "RATE_LIMIT_SCALE", "HOLD_MINUTES", "PLATFORM_HOST", "APP_ENV")
 
-CLIENT_KEY, SECRET_KEY = "test_ck_bench0000001", "test_sk_bench0000001"
+CLIENT_KEY, SECRET_KEY = "test_ck_demobench000001", "test_sk_demobench000001"
 
 
 class House:

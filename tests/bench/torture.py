@@ -15,6 +15,7 @@ from contextlib import suppress
 from urllib.parse import urlsplit
 
 import httpx
+import psycopg
 
 from eventapp.config import ROOT
 from tests.bench.figures import Figure
@@ -32,8 +33,9 @@ SHARE = 0.04
 PATIENCE = 1200
 ENVIRONMENT = {"HOLD_MINUTES": "240", "BACKOFF_SCALE": "0.1", "RECONCILE_SECONDS": "15", "RATE_LIMIT_SCALE": "0"}
 POINTS = ("paying.", "toss.", "portone.", "stripe.", "webhook.", "outbox.gateway_")
-OPEN = """SELECT count(*) FROM outbox WHERE done_at IS NULL AND dead_at IS NULL AND kind LIKE 'gateway_%%'
+OPEN = """SELECT count(*) FROM outbox WHERE done_at IS NULL AND dead_at IS NULL AND kind LIKE 'gateway_%'
           AND run_at < now() + interval '10 minutes'"""
+LETTERS = "SELECT count(*) FROM outbox WHERE done_at IS NULL AND dead_at IS NULL AND kind LIKE 'mail_%' AND run_at <= now()"
 UNDECIDED = "SELECT count(*) FROM payment_attempts WHERE state IN ('prepared', 'sent', 'unknown')"
 ORG = "(SELECT org_id FROM organization_directory WHERE slug = 'bench')"
 
@@ -48,9 +50,9 @@ def run(house, short: bool) -> list[Figure]:
 
 def planned_faults() -> str:
     """Of every point that has to do with money."""
-    from eventapp import create_app, faults
+    import tasks  # noqa: F401 - registers the jobs and what they call
+    from eventapp import faults
 
-    create_app()
     names = [name for name in faults.points() if name.startswith(POINTS)]
     chance = random.Random(4)  # noqa: S311 - which of both is the same in each run
     return ",".join(f"{name}=exit:{EXIT}" if chance.random() < 0.5 else f"{name}=raise:{RAISE}" for name in names)
@@ -100,6 +102,14 @@ class Torture:
                 self.stories["broken bench"] += 1
         return kept
 
+    def ask(self, statement: str) -> list:
+        """Also of a database that is being started again."""
+        for _ in range(120):
+            with suppress(psycopg.OperationalError):
+                return self.house.sql(statement)
+            time.sleep(0.5)
+        raise RuntimeError("the database does not come back")
+
     def control(self, what: str, **body) -> dict:
         response = self.client.post(f"{self.sandbox}/{what}", json=body)
         response.raise_for_status()
@@ -108,14 +118,19 @@ class Torture:
     # -- buyers ----------------------------------------------------------------------------------------
     def place(self) -> None:
         """Orders by the hand that the form uses, a few hundred ahead of the buyers."""
+        failures = 0
         while self.placed < self.count and not self.over.is_set():
             if len(self.waiting) > BATCH:
                 time.sleep(0.2)
                 continue
             made = self.house.command("-m", "tests.bench.world", "checkouts", str(min(BATCH, self.count - self.placed)))
-            if made.returncode:  # the database is being killed at the moment
+            if made.returncode:  # perhaps the database is being killed at the moment
+                failures += 1
+                if failures == 10:
+                    raise RuntimeError(made.stderr[-2000:])
                 time.sleep(2)
                 continue
+            failures = 0
             orders = [json.loads(line) for line in made.stdout.splitlines() if line.startswith("{")]
             with self.lock:
                 self.placed += len(orders)
@@ -224,7 +239,7 @@ class Torture:
         """Until nothing is asked of the gateway any more; how long that took, in seconds."""
         began = time.monotonic()
         while time.monotonic() - began < PATIENCE:
-            if not self.house.sql(OPEN)[0][0] and not self.house.sql(UNDECIDED)[0][0] and not self.house.waiting():
+            if not any(self.ask(statement)[0][0] for statement in (OPEN, UNDECIDED, LETTERS)):
                 return time.monotonic() - began
             time.sleep(1)
         return -1
@@ -233,15 +248,15 @@ class Torture:
         # Whoever never came back is looked after by the clock: of the rest, what the gateway took must be in our books.
         found = self.client.get(f"{self.sandbox}/books", params={"client_key": CLIENT_KEY}).json()
         theirs = {one["orderId"]: one["totalAmount"] for one in found["payments"] if one["status"] == "DONE"}
-        ours = dict(self.house.sql(f"""
+        ours = dict(self.ask(f"""
             SELECT p.gateway_order_id, sum(CASE e.kind WHEN 'paid' THEN e.amount ELSE -e.amount END) FROM ledger_entries e
             JOIN payments p ON p.org_id = e.org_id AND p.id = e.payment_id
             WHERE e.org_id = {ORG} AND e.kind IN ('paid', 'refunded', 'reversed') GROUP BY 1 HAVING sum(e.amount) <> 0"""))
-        twice = self.house.sql(f"SELECT count(*) FROM ledger_entries WHERE org_id = {ORG} AND kind = 'paid' "
+        twice = self.ask(f"SELECT count(*) FROM ledger_entries WHERE org_id = {ORG} AND kind = 'paid' "
                                "GROUP BY order_id HAVING count(*) > 1")
         lost = [order for order in theirs if ours.get(order) != theirs[order]]
         unfounded = [order for order in ours if order not in theirs]
-        confirmed = self.house.sql(f"""SELECT count(*) FROM registrations r JOIN ledger_entries e ON e.org_id = r.org_id
+        confirmed = self.ask(f"""SELECT count(*) FROM registrations r JOIN ledger_entries e ON e.org_id = r.org_id
             AND e.order_id = r.order_id AND e.kind = 'paid' WHERE r.org_id = {ORG} AND r.status = 'confirmed'""")[0][0]
         check = self.house.command("-m", "flask", "--app", "wsgi", "check")
         if check.returncode:
@@ -257,7 +272,7 @@ class Torture:
             Figure("  charged twice", len(twice), "", 0, hard=True),
             Figure("  our books against the gateway's", abs(sum(ours.values()) - sum(theirs.values())), "won apart", 0, hard=True),
             Figure("  paid without a confirmed registration", len(theirs) - confirmed, "", 0, hard=True),
-            Figure("  undecided in the end", self.house.sql(UNDECIDED)[0][0], "", 0, hard=True, note=f"settled after {settled:.0f} s"),
+            Figure("  undecided in the end", self.ask(UNDECIDED)[0][0], "", 0, hard=True, note=f"settled after {settled:.0f} s"),
             Figure("  answers 5xx other than while something was down (503)", sum(n for s, n in self.answers.items() if s >= 500 and s != 503), "", 0),
             Figure("  flask check: exit code", check.returncode, "", 0, hard=True),
         ]
