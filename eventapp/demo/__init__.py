@@ -2,7 +2,7 @@
 from sqlalchemy import select, text
 
 from eventapp import clock, tenancy
-from eventapp.demo import books, crowd, events, gateway, organizations, refunds, registrations
+from eventapp.demo import books, crowd, events, gateway, organizations, receipts, refunds, registrations
 from eventapp.extensions import db
 from eventapp.models import Directory
 
@@ -31,6 +31,7 @@ def load(settings, count: int = 0) -> list[str]:
                 if event.slug == "wmc-2026":
                     refunds.add(event)
             books.add(now)
+            receipts.write()
     db.session.commit()
     gateway.register_webhooks(settings)
     return [f"Operator: {operator}", *accounts_said(), *webhooks, *([crowd.gather(count)] if count else [])]

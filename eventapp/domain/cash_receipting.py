@@ -217,12 +217,12 @@ def _begin(order: Order, payment: Payment, receipt: CashReceipt, held: int) -> N
 
 
 def _reduce(payment: Payment, receipt: CashReceipt, amount: int) -> None:
-    if receipt.receipt_key is None:
+    account = receipt.receipt_key and issued_by(receipt)
+    if not account:
         receipt.state, receipt.failure_code = "cancelling", BY_HAND
         return
     if attempts.open_of(payment, "receipt_cancel"):
         return
-    account = issued_by(receipt)
     if not PROVIDERS[account.provider].caps.receipts_in_parts:
         amount = receipt.amount
     receipt.state = "cancelling"
@@ -231,11 +231,12 @@ def _reduce(payment: Payment, receipt: CashReceipt, amount: int) -> None:
         "receipt_key": receipt.receipt_key, "amount": amount, "whole": receipt.cancelled == 0 and amount == receipt.amount})
 
 
-def issued_by(receipt: CashReceipt) -> GatewayAccount:
-    """The account that issued it, whatever the event has chosen since."""
-    return db.session.get(GatewayAccount, db.session.scalar(select(PaymentAttempt.request["account_id"].as_integer()).where(
+def issued_by(receipt: CashReceipt) -> GatewayAccount | None:
+    """The account that issued it, whatever the event has chosen since; None for one that a person has issued."""
+    id_ = db.session.scalar(select(PaymentAttempt.request["account_id"].as_integer()).where(
         PaymentAttempt.payment_id == receipt.payment_id, PaymentAttempt.operation == "receipt_issue",
-        PaymentAttempt.request["receipt_id"].as_integer() == receipt.id).order_by(PaymentAttempt.id.desc()).limit(1)))
+        PaymentAttempt.request["receipt_id"].as_integer() == receipt.id).order_by(PaymentAttempt.id.desc()).limit(1))
+    return id_ and db.session.get(GatewayAccount, id_)
 
 
 def is_final(receipt: CashReceipt) -> bool:

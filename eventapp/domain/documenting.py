@@ -38,7 +38,7 @@ KINDS = {"paid": RECEIPT, "returned": RECEIPT, "refunded": NOTE, "reversed": NOT
 SERIES = {RECEIPT: "R", NOTE: "C"}
 CAME_BACK = " came back"
 """Behind the gateway's key of a refund, in the ledger's entry that takes it in again."""
-AT_ONCE = 200
+AT_ONCE = 1000
 
 faults.register("documenting.numbered")
 
@@ -116,7 +116,7 @@ def document(payment: Payment) -> list[Document]:
     """Write down every movement of this payment that has no document yet, in the order in which they happened."""
     order = attempts.lock(payment)
     entries = db.session.scalars(_undocumented().where(LedgerEntry.payment_id == payment.id).order_by(LedgerEntry.id)).all()
-    return [_write(order, payment, entry) for entry in entries]
+    return [write(order, payment, entry) for entry in entries]
 
 
 def sweep() -> None:
@@ -132,7 +132,8 @@ def _undocumented():
     return select(LedgerEntry).where(LedgerEntry.kind.in_(KINDS), ~written.exists())
 
 
-def _write(order: Order, payment: Payment, entry: LedgerEntry) -> Document:
+def write(order: Order, payment: Payment, entry: LedgerEntry) -> Document:
+    """The document of one movement; whoever calls it holds the order."""
     kind, event, organization = KINDS[entry.kind], db.session.get(Event, order.event_id), db.session.get(Organization, order.org_id)
     refund = _refund_of(payment, entry)
     split = _split(payment, entry, refund)

@@ -90,7 +90,7 @@ def _known(attempt: PaymentAttempt, receipt: CashReceipt) -> CashReceiptSnapshot
     found = gateway.fetch_cash_receipt(account, request.get("receipt_key", ""), request["order_ref"])
     if attempt.operation == CANCEL:
         return found if found and found.status == "cancelled" and request["whole"] else None
-    new = found and found.status in ("in_progress", "issued") and _is_new(found.key)
+    new = found and found.status != "cancelled" and _is_new(found.key)
     return found if new else None
 
 
@@ -179,8 +179,10 @@ def _wait(attempt: PaymentAttempt, error: GatewayError) -> None:
         return
     attempt.state, attempt.code, attempt.tries = "unknown", error.code, attempt.tries + 1
     if clock.now() - attempt.created_at > AT_MOST:
-        receipt.failure_code = UNRESOLVED
+        # Asked for two days whether it is there, the gateway knows of nothing: a person may try anew.
         log.error("a cash receipt is unresolved", extra={"cash_receipt_id": receipt.id, "code": error.code})
+        _refused(attempt, UNRESOLVED)
+        return
     checkpoint()  # the question stays open on record, whatever becomes of this job
     seconds = SCHEDULE[attempt.tries - 1] if attempt.tries <= len(SCHEDULE) else HOURLY
     raise NotYet(seconds * config.active().backoff_scale)

@@ -50,6 +50,6 @@ def error_of(answer: Answer, trace_id: str) -> GatewayError:
         return GatewayUnknown(code or f"http_{answer.status}", message, **details)
     if answer.status == 401 or code in KEYS_ARE_WRONG:
         return GatewayMisconfigured(code, message, **details)
-    if code in REFUSALS:
+    if code in REFUSALS or code.startswith("NTS_ERROR"):  # the tax office's own, of cash receipts: they are many
         return GatewayRefused(code, message, **details)
     return GatewayUnknown(code, message, **details)
