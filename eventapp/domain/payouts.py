@@ -94,7 +94,7 @@ def _local(at: datetime, event: Event) -> datetime:
 def _columns() -> list[Column]:
     titles = {"refund": _("Refund"), "bank": _("Bank"), "number": _("Account number"), "holder": _("Account holder"), "amount": _("Amount"),
               "currency": _("Currency"), "buyer": _("Buyer"), "registration": _("Number"), "event": _("Event"), "reason": _("Reason"),
-              "since": _("Since")}
+              "since": _("Asked for")}
     return [Column(key, title, _of(key)) for key, title in titles.items()]
 
 
