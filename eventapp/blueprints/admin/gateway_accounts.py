@@ -1,5 +1,5 @@
 """The organisation's accounts at the gateways: connecting one, whether its keys are good, going live, and which event uses which."""
-from flask import Blueprint, abort, current_app, g, request, url_for
+from flask import Blueprint, abort, g, request, url_for
 from flask_login import current_user
 from sqlalchemy import func, select
 from wtforms import BooleanField, PasswordField, RadioField
@@ -64,9 +64,10 @@ class StripeForm(KeysForm):
 FORMS = {"toss": TossForm, "portone": PortoneForm, "stripe": StripeForm}
 
 
-STRIPE_EVENTS = ("checkout.session.completed", "checkout.session.async_payment_succeeded", "checkout.session.async_payment_failed",
-                 "checkout.session.expired", "charge.refunded", "refund.updated", "refund.failed", "charge.dispute.created",
-                 "charge.dispute.updated", "charge.dispute.closed")
+STRIPE_EVENTS = (
+    "checkout.session.completed", "checkout.session.async_payment_succeeded", "checkout.session.async_payment_failed", "checkout.session.expired",
+    "charge.refunded", "refund.created", "refund.updated", "refund.failed", "charge.dispute.created", "charge.dispute.updated",
+    "charge.dispute.closed", "charge.dispute.funds_withdrawn", "charge.dispute.funds_reinstated")
 
 
 class UseForm(forms.Form):
@@ -164,8 +165,8 @@ def show(number):
                 conditions=connecting_gateways.conditions(account) if account.mode == "live" and not account.enabled else [],
                 notices=connecting_gateways.notices_of(account), off_the_clock=noticing.off_the_clock(db.session, account) >= noticing.CLOCK_IN_DOUBT,
                 unsigned=account.provider in connecting_gateways.SIGNING and account.webhook_secret is None, has_previous=account.previous_until is not None,
-                events=events_of(account), stripe_events=STRIPE_EVENTS, particulars_page=page_of("admin.tax.edit"),
-                rules_page=lambda event: page_of("admin.refund_rules.edit", event=event.slug), payments=db.session.scalar(select(func.count()).where(Payment.account_id == account.id)))
+                events=events_of(account), stripe_events=STRIPE_EVENTS,
+                payments=db.session.scalar(select(func.count()).where(Payment.account_id == account.id)))
 
 
 @bp.post("/settings/payments/<int:number>/check")
@@ -238,10 +239,6 @@ def account_or_404(number: int) -> GatewayAccount:
 
 def events_of(account: GatewayAccount) -> list[Event]:
     return list(db.session.scalars(select(Event).where(Event.gateway_account_id == account.id).order_by(Event.starts_at.desc()).limit(50)))
-
-
-def page_of(endpoint: str, **values) -> str:
-    return url_for(endpoint, **values) if endpoint in current_app.view_functions else ""
 
 
 def zone() -> str:
