@@ -22,6 +22,10 @@ CASH_WORDS = {"deduction": _l("Income deduction"), "expense": _l("Proof of expen
 STATE_WORDS = {
     "wanted": (_l("Wanted"), "neutral"), "issuing": (_l("Being issued"), "info"), "issued": (_l("Issued"), "success"),
     "failed": (_l("Not issued"), "danger"), "cancelling": (_l("Being cancelled"), "info"), "cancelled": (_l("Cancelled"), "neutral")}
+WHY_WORDS = {
+    "INVALID_CASH_RECEIPT_INFO": _l("The number was not accepted"), "INVALID_BUSINESS_NUMBER": _l("The business number was not accepted"),
+    "DUPLICATED_CASH_RECEIPT": _l("There is one already"), "UNRESOLVED": _l("The gateway does not answer"),
+    "AMOUNT_DIFFERS": _l("It was issued for another amount")}
 BY_HAND_NOW = (CashReceipt.state == "wanted") & (CashReceipt.amount > 0) | (CashReceipt.failure_code == BY_HAND)
 """No gateway of ours issues or cancels them."""
 TROUBLED = (CashReceipt.state == "failed") | ((CashReceipt.failure_code != "") & (CashReceipt.failure_code != BY_HAND))

@@ -17,6 +17,7 @@ from eventapp.domain.finding_receipts import (
     KIND_WORDS,
     NAMES,
     STATE_WORDS,
+    WHY_WORDS,
 )
 from eventapp.extensions import db
 from eventapp.languages import _
@@ -128,15 +129,16 @@ class List:
         return [(_("Receipts and refund notes"), self.path, not self.is_cash), (_("Cash receipts"), url_for("admin.receipts.index", show=CASH), self.is_cash)]
 
     @property
-    def tabs(self) -> list[tuple]:
-        """(text, count or None, address, whether it is this one)."""
-        here = self.wanted.kind
+    def is_filtered(self) -> bool:
+        return bool(self.asked.keys() - {"show"})
+
+    @property
+    def kinds(self) -> list[tuple[str, str]]:
+        """(value, text) of the choice: the kind of document, or how far a cash receipt is, with how many there are."""
         if not self.is_cash:
-            return [(_("All"), None, self.with_(kind=""), not here)] + [
-                (str(word), None, self.with_(kind=name), here == name) for name, word in KIND_WORDS.items()]
+            return [("", _("Any kind")), *((name, str(word)) for name, word in KIND_WORDS.items())]
         counts = finding_receipts.counts(orders())
-        return [(_("All"), counts[""], self.with_(kind=""), not here)] + [
-            (str(GROUP_WORDS[name]), counts[name], self.with_(kind=name), here == name) for name in GROUPS if counts[name] or here == name]
+        return [("", f"{_('Any state')} ({counts['']})"), *((name, f"{GROUP_WORDS[name]} ({counts[name]})") for name in GROUPS)]
 
     @property
     def days(self) -> tuple[str, str]:
@@ -150,6 +152,10 @@ class List:
     def state(self, receipt: CashReceipt) -> tuple[str, str]:
         word, tone = STATE_WORDS[receipt.state]
         return (_("By hand"), "warning") if self.by_hand(receipt) else (str(word), "danger" if receipt.failure_code else tone)
+
+    def why(self, receipt: CashReceipt) -> str:
+        """Why it is in trouble: in words, or as the gateway says."""
+        return "" if receipt.failure_code == cash_receipting.BY_HAND else str(WHY_WORDS.get(receipt.failure_code, receipt.failure_code))
 
     def by_hand(self, receipt: CashReceipt) -> str:
         """issue or cancel, where no gateway of ours does it."""

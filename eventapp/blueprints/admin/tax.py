@@ -1,6 +1,7 @@
 """Who sells, whether prices bear VAT, and whether cash receipts must be issued unasked."""
 from flask import Blueprint, g, url_for
 from wtforms import BooleanField, RadioField
+from wtforms.validators import InputRequired
 
 from eventapp.domain import RefusedFields, taxes
 from eventapp.extensions import db
@@ -21,7 +22,7 @@ class TaxForm(forms.Form):
     mail_order_number = forms.line(_l("Mail-order business report number"), longest=60)
     address = forms.line(_l("Address"), longest=200)
     privacy_officer = forms.line(_l("Privacy officer"))
-    tax = RadioField(_l("VAT in prices"), choices=[
+    tax = RadioField(_l("VAT in prices"), [InputRequired(_l("Choose one."))], choices=[
         ("taxable", _l("Prices include VAT")), ("tax_free", _l("Prices bear no VAT (exempt)"))], validate_choice=False)
     must_issue = BooleanField(_l("Issue cash receipts unasked"))
 
