@@ -158,7 +158,14 @@ def _put(account: GatewayAccount, keys: Keys) -> None:
         account.previous_until = clock.now() + PREVIOUS_KEPT
     if keys.secret_key:
         account.secret_hint = hint(keys.secret_key)
-    account.client_key, account.public, account.unhealthy = keys.client_key, account.public | keys.public, ""
+    account.client_key, account.public, account.unhealthy = keys.client_key, account.public | keys.public | _former_channels(account, keys), ""
+
+
+def _former_channels(account: GatewayAccount, keys: Keys) -> dict:
+    """Money that came through a channel before it was changed stays ours, to be looked at and given back."""
+    was, now = account.public.get("channel_key"), keys.public.get("channel_key")
+    former = [one for one in (*account.public.get("former_channels", ()), was) if one != now]
+    return {"former_channels": former} if was and now and former else {}
 
 
 def _replace(account: GatewayAccount, name: str, new: str) -> bool:

@@ -207,6 +207,7 @@ def _close(account: GatewayAccount, path: str, key: str) -> None:
 
 
 def issue_cash_receipt(account: GatewayAccount, request: CashReceiptRequest, key: str) -> CashReceiptSnapshot:
+    _check_keys(account)
     number = re.sub(r"[^0-9]", "", request.identity) or UNASKED
     kind = "BUSINESS" if request.kind == "expense" else "PHONE" if number.startswith("01") else "CARD"
     body = {"storeId": _store_id(account), "paymentId": _payment_id(request.order_ref),

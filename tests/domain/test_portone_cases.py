@@ -293,6 +293,31 @@ def test_41_money_in_another_channel_waits_for_a_person(automatic):
     assert "channel-key-demo0000000001-other" in automatic.payment(order).problem["found"]["status"]
 
 
+def test_money_of_a_channel_that_was_changed_since_is_still_ours(automatic):
+    order = automatic.pay()
+    for channel in ("channel-key-demo0000000001-manual", "channel-key-demo0000000001-other"):
+        connecting_gateways.connect_account("portone", mode="test", client_key=STORE, secret_key="", public={
+            "store_id": STORE, "channel_key": channel, "approval": "manual"})
+    db.session.commit()
+    assert db.session.get(GatewayAccount, automatic.account.id).public["former_channels"] == [
+        "channel-key-demo0000000001", "channel-key-demo0000000001-manual"]
+    refunding.give_back(automatic.payment(order), "test", by=STAFF)
+    db.session.commit()
+    automatic.work()
+    assert automatic.refunds(automatic.payment(order)) == [(100_000, "done", False)] and automatic.balanced()
+
+
+def test_42_an_order_that_was_changed_while_the_window_took_the_old_sum(automatic):
+    order = automatic.place(people=2)
+    address = automatic.approve(automatic.payment(order))
+    registering.cancel(registering.of_order(order)[1:], by=STAFF)
+    db.session.commit()
+    automatic.browser_of(order).get(address)
+    automatic.work()
+    assert sorted(automatic.statuses(order)) == ["cancelled", "confirmed"]
+    assert automatic.payment(order).problem["kind"] == "overpaid" and automatic.balanced()
+
+
 @pytest.mark.parametrize("fault", ["unknown_status", "wrong_amount", "wrong_currency"])
 def test_8_9_51_what_nobody_understands_or_expects_waits_for_a_person(automatic, fault):
     order = automatic.place()
