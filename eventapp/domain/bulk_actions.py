@@ -177,7 +177,7 @@ class Cancel(Action):
 class Refund(Action):
     """Give back what was paid for them. Who is still registered is cancelled with it."""
 
-    name, label, permission = "refund", _l("Refund"), "registrations.refund"
+    name, label, permission = "refund", _l("Give money back"), "registrations.refund"
 
     def goes_back(self, row):
         return by_rules(row)

@@ -92,9 +92,9 @@ def _local(at: datetime, event: Event) -> datetime:
 
 
 def _columns() -> list[Column]:
-    titles = {"refund": _("Refund"), "bank": _("Bank"), "number": _("Account number"), "holder": _("Account holder"), "amount": _("Amount"),
+    titles = {"refund": _("Refund no."), "bank": _("Bank"), "number": _("Account number"), "holder": _("Account holder"), "amount": _("Amount"),
               "currency": _("Currency"), "buyer": _("Buyer"), "registration": _("Number"), "event": _("Event"), "reason": _("Reason"),
-              "since": _("Asked for")}
+              "since": _("Requested on")}
     return [Column(key, title, _of(key)) for key, title in titles.items()]
 
 

@@ -30,7 +30,7 @@ ACTIONS = (
     ("approve", "registrations.approve", _l("Approve"), "check"), ("reject", "registrations.approve", _l("Reject"), "ban"),
     ("mark_paid", "payments.mark_received", _l("Mark as paid"), "banknote"), ("send_email", "registrations.message", _l("Send an email"), "mail"),
     ("tag", "registrations.edit", _l("Tag"), "tag"), ("check_in", "registrations.check_in", _l("Check in"), "door-open"),
-    ("export", "registrations.export", _l("Export"), "download"), ("refund", "registrations.refund", _l("Refund"), "undo-2"),
+    ("export", "registrations.export", _l("Export"), "download"), ("refund", "registrations.refund", _l("Give money back"), "undo-2"),
     ("cancel", "registrations.cancel", _l("Cancel registrations"), "x"))
 """What can be done to those that are ticked; the rest of it is `bulk`'s."""
 
