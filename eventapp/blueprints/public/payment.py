@@ -144,6 +144,7 @@ def failure_text(code: str) -> str:
         "USER_CANCEL": _("You closed the payment window. Nothing was charged."),
         "PAY_PROCESS_ABORTED": _("The payment was interrupted. Nothing was charged."),
         "NOT_FOUND_PAYMENT_SESSION": _("Your approval expired before the payment was finished. Nothing was charged."),
+        "INVALID_PAYMENT_TOKEN": _("Your approval expired before the payment was finished. Nothing was charged."),
         "REJECT_CARD_PAYMENT": _("The card was declined: its limit or balance is too low. Nothing was charged."),
         "REJECT_CARD_COMPANY": _("The card company declined the payment. Nothing was charged."),
         "REJECT_ACCOUNT_PAYMENT": _("The bank declined the payment: the balance is too low. Nothing was charged."),
