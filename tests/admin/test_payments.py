@@ -160,7 +160,7 @@ def test_movements_are_the_ledger_day_by_day(seoul_owner, world):
     page = seoul_owner.get(f"{PATH}/movements").text
     assert figures(page) == {"paid": "₩100,000", "refunded": "₩0", "remains": "₩100,000"}
     rows = list(csv.DictReader(io.StringIO(seoul_owner.post(f"{PATH}/movements/export", {"format": "csv"}).text)))
-    assert [(row["In"], row["Out"], row["Debit"], row["Credit"]) for row in rows] == [("100000", "", "Own account", "Receivable from the buyer")]
+    assert [(row["In"], row["Out"], row["Debit"], row["Credit"]) for row in rows] == [("100000", "", "Own account", "Receivable")]
     tomorrow = clock.now().date() + timedelta(days=2)
     assert figures(seoul_owner.get(f"{PATH}/movements?from={tomorrow}").text) == {}
 
