@@ -47,10 +47,15 @@ def values(order: Order, event: Event, registrations, refused: Refused | None = 
     rules = refund_rules.of_order(order)
     found = refunding.quote(order, people) if people else None
     return {"people": withdrawing.standing(registrations), "chosen": people, "quote": found, "why_not": withdrawing.why_not(event, registrations),
-            "rules": refund_rules.in_words(rules, event, current_locale()) if order.total else [],
+            "rules": terms(order, event),
             "rule": rule(rules, event, found) if found else "", "typed": typed_account(), "banks": banks(),
             "errors": getattr(refused, "errors", None) or ({refused.field or "form": refused.sentence} if refused else {}),
             "per_person": per_person(found) if found else []}
+
+
+def terms(order: Order, event: Event) -> list[str]:
+    """What the buyer agreed to, in the language that is being read; as it was read then stands in the order."""
+    return refund_rules.in_words(refund_rules.of_order(order), event, current_locale()) if order.refund_terms else []
 
 
 def rule(rules: dict, event: Event, found: refunding.Quote) -> str:

@@ -44,7 +44,7 @@ def show(event, token):
                 refunds=[(one, bank_accounts.shown(one.account_hint)) for one in refunding.of_order(order)],
                 methods_of={one.id: one.method for one in order.payments}, documents=documenting.of(order),
                 receipts=cash_receipting.of(order), asks_receipt=in_money and cash_receipting.may_ask(order),
-                terms=order.refund_terms.get("text", "").splitlines())
+                terms=cancelling.terms(order, papers.event))
 
 
 def order_values(papers: ticketing.Papers) -> dict:
