@@ -4,6 +4,7 @@ from sqlalchemy import func, select
 from eventapp import audit
 from eventapp.domain import ledger, refund_rules, refunding, registering
 from eventapp.extensions import db
+from eventapp.languages import LOCALES
 from eventapp.models import Event, Membership, Order, Payment, Refund, Registration
 
 ILL, ROOM = "갑작스러운 사정으로 참석이 어려움", "숙소 냉방 고장에 대한 사과"
@@ -14,18 +15,19 @@ ACCOUNTS = ({"bank": "woori", "number": "1002123456789", "holder": "김하나"},
 def add(event: Event) -> None:
     """Of people who came alone: four paid by transfer, one by card."""
     staff = audit.Actor("user", db.session.scalar(select(Membership.user_id).where(Membership.role == "ORG_OWNER").limit(1)))
-    orders = alone(event, "manual_transfer", 4)
-    for order in [*orders, *(cards := alone(event, "card", 1))]:
-        order.refund_terms = {"rules": refund_rules.terms(event), "text": "\n".join(refund_rules.in_words(event.refund_rules, event, order.locale)),
-                              "locale": order.locale, "at": order.created_at.isoformat()}
-    asked, first, second, made = orders
+    texts = {locale: "\n".join(refund_rules.in_words(event.refund_rules, event, locale)) for locale in LOCALES}
+    for order in db.session.scalars(select(Order).where(Order.event_id == event.id)):
+        order.refund_terms = {"rules": refund_rules.terms(event), "text": texts[order.locale], "locale": order.locale,
+                              "at": order.created_at.isoformat()}
+    asked, first, second, made = alone(event, "manual_transfer", 4)
+    card, = alone(event, "card", 1)
     cancel(asked, audit.Actor("buyer", asked.id), refunding.quote(asked))
     cancel(first, audit.Actor("buyer", first.id), refunding.quote(first), ACCOUNTS[0])
     found = refunding.quote(second, in_full=True)
     refunding.give(second, refunding.of_amount(second, found, 30_000), reason=ROOM, by=staff, account=ACCOUNTS[1], goodwill=True)
     refund, = cancel(made, staff, refunding.quote(made, in_full=True), ACCOUNTS[2])
     refunding.sent(refund, by=staff)
-    refuse(cards[0], staff)
+    refuse(card, staff)
 
 
 def alone(event: Event, method: str, count: int) -> list[Order]:

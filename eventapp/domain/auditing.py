@@ -371,13 +371,14 @@ LABELS = {
     "code": _l("Code"), "external": _l("Made outside"), "reason": _l("Reason"), "name": _l("Name"), "email": _l("Email"), "phone": _l("Phone"),
     "tags": _l("Tags"), "tag": _l("Tag"), "note": _l("Note"), "flag": _l("Flag for the door"), "programs": _l("Programs"), "to": _l("Recipient"),
     "kind": _l("Kind"), "expected": _l("Expected"), "found": _l("Found"), "payment": _l("Payment"), "consents": _l("Consents"),
+    "kept": _l("Kept"), "refund_account": _l("Bank account"), "until": _l("May cancel until"), "refund_rules": _l("Refund rules"),
     "action": _l("Action"), "ok": _l("Done"), "failed": _l("Refused"), "left": _l("Not begun"), "free": _l("Free of charge"),
     "format": _l("Format"), "filter": _l("Filter"), "rows": _l("Rows"), "columns": _l("Columns"), "subject": _l("Subject"),
     "key": _l("Secret key"), "client_key": _l("Public key"), "webhook_secret": _l("Signing secret"), "mode": _l("Mode"), "provider": _l("Gateway"),
     "account": _l("Gateway account"), "for_all_events": _l("For all events"),
 }
 WORDS = {"status": STATUSES, "method": METHOD_WORDS, "action": {name: action.label for name, action in ACTIONS.items()}}
-MONEY = ("amount", "total", "balance", "difference")
+MONEY = ("amount", "total", "balance", "difference", "kept")
 
 
 def changes(entry: AuditLog, values: AuditValues | None, currency: str = "") -> list[Change]:

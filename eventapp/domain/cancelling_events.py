@@ -13,7 +13,7 @@ from eventapp.domain.bulk_actions import ACTIONS, LONGEST_REASON, paragraphs, to
 from eventapp.domain.registering import LIVE
 from eventapp.extensions import db
 from eventapp.languages import _
-from eventapp.models import BulkOperation, Event, LedgerEntry, Order, Payment, Refund, Registration
+from eventapp.models import BulkOperation, Event, LedgerEntry, Order, OutboxItem, Payment, Refund, Registration
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +73,13 @@ def latest(event: Event) -> BulkOperation | None:
     """Its operation, to see how far it is."""
     return db.session.scalar(select(BulkOperation).where(BulkOperation.event_id == event.id, BulkOperation.action == "cancel_event",
                                                          BulkOperation.state != "draft").order_by(BulkOperation.id.desc()).limit(1))
+
+
+def waiting(operation: BulkOperation | None) -> int:
+    """Orders whose money has not had its turn yet."""
+    return db.session.scalar(select(func.count()).where(
+        OutboxItem.operation_id == operation.id, OutboxItem.org_id == operation.org_id, OutboxItem.kind == "settle_gone",
+        OutboxItem.done_at.is_(None), OutboxItem.dead_at.is_(None))) if operation else 0
 
 
 def progress(event: Event) -> dict[tuple[str, str], tuple[int, int]]:

@@ -353,8 +353,8 @@ def take_account(refund: Refund, bank: str, number: str, holder: str, *, by) -> 
         raise Refused(why_not, status=409)
     before = refund.account_hint
     _go(payment, refund, account)
-    audit.record("payment.refund_account_given", payment, by=by, before={"account": before} if before else None,
-                 after={"account": refund.account_hint, "amount": refund.amount})
+    audit.record("payment.refund_account_given", payment, by=by, before={"refund_account": before} if before else None,
+                 after={"refund_account": refund.account_hint, "amount": refund.amount})
 
 
 def account_of(refund: Refund) -> dict | None:

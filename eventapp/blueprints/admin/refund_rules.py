@@ -90,7 +90,8 @@ def cancel(event):
 
 def cancel_page(event: Event, errors=None, status: int = 200):
     operation = cancelling_events.latest(event)
-    going = operation is not None and operation.state in ("waiting", "running")
+    waiting = cancelling_events.waiting(operation)
+    going = operation is not None and operation.state in ("waiting", "running") or waiting > 0
     return page("admin/refunds/cancel_event.html", status, event=event, errors=errors or {}, given=request.form, operation=operation,
-                going=going, left=cancelling_events.left(event), ways=cancelling_events.ways(event), methods=METHOD_WORDS,
+                going=going, waiting=waiting, left=cancelling_events.left(event), ways=cancelling_events.ways(event), methods=METHOD_WORDS,
                 progress=cancelling_events.progress(event) if event.status == "cancelled" else {}, now=clock.now())

@@ -140,7 +140,7 @@ def reveal(id):
     """The account number in clear, for whoever makes the transfer: who looked is on record."""
     row = row_or_404(id)
     account = refunding.account_of(row.refund) or abort(404)
-    audit.record("payment.refund_account_shown", row.payment, by=g.member.actor, after={"account": row.refund.account_hint})
+    audit.record("payment.refund_account_shown", row.payment, by=g.member.actor, after={"refund_account": row.refund.account_hint})
     return shown(row, account=account)
 
 
