@@ -88,7 +88,7 @@ def conference(now) -> Event:
         created_at=now - timedelta(days=90),
         programs=[
             {"code": "main-conference", "kind": "admission", **wmc.MAIN, "tiers": tiers(90_000, 120_000, 150_000)},
-            {"code": "campus-workshop", "kind": "workshop", **wmc.WORKSHOP, "tiers": [price(20_000)], "requires": "main-conference"},
+            {"code": "campus-workshop", "kind": "workshop", **wmc.WORKSHOP, "tiers": [price(20_000)], "requires": "main-conference", "tax": "tax_free"},
             {"code": "leaders-forum", "kind": "workshop", **wmc.FORUM, "tiers": [price(30_000)], "requires": "main-conference",
              "requires_approval": True},
             {"code": "lodging", "kind": "lodging", **wmc.LODGING, "tiers": tiers(75_000, 90_000, 90_000)},

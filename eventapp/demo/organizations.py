@@ -39,7 +39,7 @@ ALL = (
         "people": (("owner", "정태윤", "ORG_OWNER", []), ("staff", "손유진", "ORG_STAFF", ["approve"])),
     },
     {
-        "slug": "hanbit-university", "plan": "enterprise", "mail": "hanbit-university.example", "accent": "#7c2d3a",
+        "slug": "hanbit-university", "plan": "enterprise", "tax": "tax_free", "mail": "hanbit-university.example", "accent": "#7c2d3a",
         "phone": "042-280-3300",
         "name": {"ko": "한빛대학교", "en": "Hanbit University"},
         "about": {
@@ -81,7 +81,7 @@ def add(each: dict, password: str, now) -> int:
     with inside(directory.org_id):
         db.session.add(Organization(org_id=directory.org_id, plan=each["plan"], about=each["about"], accent=each["accent"],
                                     email=f"office@{each['mail']}", phone=each["phone"], business=each["business"],
-                                    bank_account=each["bank_account"], created_at=began))
+                                    bank_account=each["bank_account"], tax=each.get("tax", "taxable"), created_at=began))
     db.session.add_all(Membership(org_id=directory.org_id, user_id=person.id, role=role, grants=grants)
                        for person, role, grants in people if role)
     db.session.flush()

@@ -102,7 +102,7 @@ def register(event: Event, now: datetime) -> None:
     offer, random = ordering.offer(event), Random(event.slug)
     stories = tell(event, offer, random, now)
     write_orders(event, offer, stories, random)
-    write_money(event, stories)
+    write_money(event, offer, stories)
     write_history(stories)
     if event.slug in ("wmc-2026", "summer-retreat"):
         check_in(event, stories, random, now)
@@ -199,7 +199,7 @@ def write_orders(event, offer, stories, random) -> None:
         Registration, rows, Registration.id, Registration.order_id, Registration.position)}
     for story in stories:
         story.registration_ids = tuple(ids[story.order_id, position] for position in range(1, len(story.people) + 1))
-    write_lines(stories)
+    write_lines(offer, stories)
     write_consents(offer, stories, random)
     write(Participation, [{"user_id": story.user_id, "org_id": event.org_id, "order_id": story.order_id, "created_at": story.begun}
                           for story in stories if story.user_id], Participation.order_id)
@@ -216,10 +216,10 @@ def registration(event, offer, story, position, person, random) -> dict:
             "ticket_version": 2 if cancelled else 1, "status_reason": "cancelled by the buyer" if cancelled else ""}
 
 
-def write_lines(stories) -> None:
+def write_lines(offer, stories) -> None:
     write(LineItem, [
         {"registration_id": registration_id, "program_id": line.program.id, "name": line.program.name, "tier": line.tier,
-         "quantity": line.quantity, "unit_price": line.unit_price, "created_at": story.begun}
+         "quantity": line.quantity, "unit_price": line.unit_price, "tax_free": offer.is_tax_free(line.program), "created_at": story.begun}
         for story in stories for registration_id, lines in zip(story.registration_ids, story.sold) for line in lines])
 
 
@@ -232,11 +232,11 @@ def write_consents(offer, stories, random) -> None:
         for story in stories for registration_id, person in zip(story.registration_ids, story.people) for consent in offer.form.consents])
 
 
-def write_money(event, stories) -> None:
+def write_money(event, offer, stories) -> None:
     """The payment as it stands, and every movement in the ledger, as `domain/ledger.py` would have written it."""
     owing = {story.order_id: story for story in stories if story.total and story.kind.money != "none"}
     account, own = paying.account_for(event, "card"), db.session.get(Organization, event.org_id).bank_account
-    for payment_id, order_id in write(Payment, [payment(event, story, account, own) for story in owing.values()],
+    for payment_id, order_id in write(Payment, [payment(event, offer, story, account, own) for story in owing.values()],
                                       Payment.id, Payment.order_id):
         owing[order_id].payment_id = payment_id
     write(PaymentRoute, [{"key": f"order:{reference(story)}", "org_id": event.org_id, "id": story.payment_id} for story in owing.values()])
@@ -257,7 +257,7 @@ def due(story) -> datetime:
     return (story.begun + timedelta(days=3)).replace(microsecond=0)
 
 
-def payment(event, story, account, own) -> dict:
+def payment(event, offer, story, account, own) -> dict:
     by_hand, money = story.kind.method == "manual_transfer", story.kind.money
     status = {"paid": "paid", "owed": "awaiting_deposit", "refunded": "refunded"}.get(
         money, "expired" if story.kind.status == Status.EXPIRED else "voided")
@@ -266,7 +266,7 @@ def payment(event, story, account, own) -> dict:
         "order_id": story.order_id, "account_id": account.id if account and not by_hand else None,
         "provider": "manual" if by_hand else account.provider if account else "toss", "method": story.kind.method, "gateway_order_id": reference(story),
         "gateway_key": None if by_hand else f"tdemo_{story.order_id}", "amount": story.total, "currency": event.currency,
-        "status": status, "balance": story.total if money == "paid" else 0,
+        "tax_free": sum(line.amount for lines in story.sold for line in lines if offer.is_tax_free(line.program)), "status": status, "balance": story.total if money == "paid" else 0,
         "virtual_account": own if by_hand else virtual if story.kind.method == "virtual_account" else None,
         "due_at": due(story) if story.kind.method != "card" else None, "checked_at": story.ended, "created_at": story.begun,
         "approved_at": story.ended if money in ("paid", "refunded") else None}
