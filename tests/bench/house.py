@@ -27,6 +27,7 @@ OURS = ("DATABASE_URL", "QUEUE_DATABASE_URL", "REDIS_URL", "SMTP_URL", "TOSS_API
         "CLOCK_OFFSET", "RATE_LIMIT_SCALE", "HOLD_MINUTES", "PLATFORM_HOST", "APP_ENV")
 
 CLIENT_KEY, SECRET_KEY = "test_ck_demobench000001", "test_sk_demobench000001"
+PORTONE_STORE, STRIPE_KEY = "store-demobench000001", "pk_test_demobench000001"
 
 
 class House:
@@ -58,12 +59,13 @@ class House:
         return self
 
     def _tell_sandbox(self) -> None:
-        """The bench's organisation has an account of its own at the gateway, with one address for notices."""
-        token = self.sql("SELECT webhook_token FROM gateway_accounts WHERE client_key = %s", CLIENT_KEY)[0][0]
+        """The bench's organisation has accounts of its own at the gateways, with one address each for notices; PortOne is told with
+        each payment."""
         sandbox = f"http://127.0.0.1:{self.port + 1}/control"
-        httpx.post(f"{sandbox}/accounts", json={"client_key": CLIENT_KEY, "secret_keys": [SECRET_KEY]}).raise_for_status()
-        httpx.post(f"{sandbox}/webhooks", json={"client_key": CLIENT_KEY, "url": (
-            f"http://localhost:{self.port}/api/webhooks/payment/toss/{token}")}).raise_for_status()
+        for key, provider, place in ((CLIENT_KEY, "toss", sandbox), (STRIPE_KEY, "stripe", f"{sandbox}/stripe")):
+            token = self.sql("SELECT webhook_token FROM gateway_accounts WHERE client_key = %s", key)[0][0]
+            httpx.post(f"{place}/webhooks", json={"client_key": key, "url": (
+                f"http://localhost:{self.port}/api/webhooks/payment/{provider}/{token}")}).raise_for_status()
 
     def __exit__(self, *_) -> None:
         self.process.send_signal(signal.SIGINT)

@@ -11,8 +11,9 @@ from eventapp import clock, create_app
 from eventapp.domain import connecting_gateways
 from eventapp.domain.ordering import Participant
 from eventapp.extensions import db
+from eventapp.supervisor import __main__ as supervising
 from tests import make
-from tests.bench.house import CLIENT_KEY, SECRET_KEY
+from tests.bench.house import CLIENT_KEY, PORTONE_STORE, SECRET_KEY, STRIPE_KEY
 from tests.make import both
 from tests.world import CONSENTS, FIELDS
 
@@ -22,18 +23,28 @@ RUSHES, PLACES = 10, 50
 
 
 def build() -> None:
-    organization = make.organization(ORGANISATION, both("벤치", "Bench"), plan="enterprise", bank_account={
+    make.organization(ORGANISATION, both("벤치", "Bench"), plan="enterprise", bank_account={
         "bank": "kb", "number": "123456-04-567890", "holder": "벤치"})
     connecting_gateways.connect_account("toss", mode="test", client_key=CLIENT_KEY, secret_key=SECRET_KEY)
-    conference(organization)
+    keys = supervising.SANDBOX_KEYS
+    portone = connecting_gateways.connect_account(
+        "portone", mode="test", client_key=PORTONE_STORE, secret_key=f"portone_test_{PORTONE_STORE.removeprefix('store-')}",
+        webhook_secret=keys["PORTONE_WEBHOOK_SECRET"], for_all_events=False,
+        public={"store_id": PORTONE_STORE, "channel_key": f"channel-key-{PORTONE_STORE.removeprefix('store-')}-manual", "approval": "manual"})
+    stripe = connecting_gateways.connect_account(
+        "stripe", mode="test", client_key=STRIPE_KEY, secret_key=f"sk_test_{STRIPE_KEY.removeprefix('pk_test_')}",
+        webhook_secret=f"whsec_{STRIPE_KEY.removeprefix('pk_test_')}", for_all_events=False)
+    conference()
+    conference("by-portone", "PORT", gateway_account_id=portone.id, methods=["card"])
+    conference("by-stripe", "STRP", gateway_account_id=stripe.id, methods=["card"])
     for number in range(RUSHES):
         rush(number)
     db.session.commit()
 
 
-def conference(organization) -> None:
+def conference(slug: str = "conference", code: str = "BENCH", **values) -> None:
     """As `tests.world.conference`, but with room: four programs, six questions, a consent."""
-    event = make.event("conference", both("세계선교대회", "World Mission Conference"), "BENCH",
+    event = make.event(slug, both("세계선교대회", "World Mission Conference"), code, **values,
                        venue={"name": both("서울 컨벤션홀", "Seoul Convention Hall"), "address": both("서울시 종로구 1", "1 Jongno, Seoul")})
     soon = (clock.now().replace(year=clock.now().year + 1)).isoformat()
     main = make.program(event, "main-conference", [{"name": both("조기 등록", "Early bird"), "price": 100_000, "until": soon},
@@ -69,27 +80,34 @@ def orders(count: int) -> None:
 
 
 def checkouts(count: int) -> None:
-    """Orders that begin to be paid; prints for each, as JSON, what its payment page would: the window's parameters."""
+    """Orders that begin to be paid; prints for each, as JSON, what its payment page would: the window's parameters, and where the
+    buyer's own page is."""
     import json
     import random
 
-    from flask import current_app
+    from flask import current_app, url_for
     from sqlalchemy import select
 
     from eventapp import tenancy
     from eventapp.blueprints.public.payment import addresses
-    from eventapp.domain import paying
+    from eventapp.domain import paying, ticketing
     from eventapp.models import Directory, Event
 
     with current_app.test_request_context(f"/{ORGANISATION}/", base_url=current_app.config["SETTINGS"].platform_url):
         tenancy.enter(db.session.scalar(select(Directory.org_id).where(Directory.slug == ORGANISATION)))
-        event = db.session.scalar(select(Event).where(Event.slug == "conference"))
+        events = [db.session.scalar(select(Event).where(Event.slug == slug)) for slug in ("conference", "by-portone", "by-stripe")]
         made = []
         for _ in range(count):
+            event = random.choices(events, (60, 20, 20))[0]  # noqa: S311
             person = Participant(name="김하나", email=f"{secrets.token_hex(8)}@example.com", chosen={"main-conference": 1})
-            order = make.order(event, person, method=random.choices(("card", "bank_transfer", "virtual_account"), (70, 10, 20))[0])  # noqa: S311
-            params = paying.checkout(paying.current(order), *addresses(paying.current(order))).params
-            made.append({"request": params["request"], "customer_key": params["customerKey"]})
+            method = random.choices(("card", "bank_transfer", "virtual_account"), (70, 10, 20))[0] if event is events[0] else "card"  # noqa: S311
+            payment = paying.current(make.order(event, person, method=method))
+            order = payment.order
+            paying.open_window(payment, *addresses(payment))
+            params = paying.checkout(payment, *addresses(payment)).params
+            made.append({"provider": payment.provider, "ref": payment.gateway_order_id, "method": method,
+                         "request": params.get("request"), "customer_key": params.get("customerKey"), "fail": addresses(payment)[1],
+                         "page": url_for("public.order.show", org=ORGANISATION, event=event.slug, token=ticketing.order_token(order))})
         db.session.commit()
     for each in made:
         print(json.dumps(each))
