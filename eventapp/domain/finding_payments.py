@@ -51,8 +51,9 @@ MOVEMENTS = (*CAME, *WENT)
 """What moves money; the other entries say what is owed."""
 AMOUNT = re.compile(r"[₩￦$]?\s?(\d[\d,]{0,12})\s?원?$")
 KEY = re.compile(r"[A-Za-z0-9_-]{12,200}$")
-CHUNK = 1000
-MOST_XLSX = 50_000
+CHUNK, MOST_XLSX = 1000, 20_000
+MOST_FOUND = 20_000
+"""How many payments a text may mean until it is looked for again by each statement."""
 
 
 @dataclass(frozen=True)
@@ -63,28 +64,25 @@ class Wanted:
     status: str = ""
     methods: tuple[str, ...] = ()
     providers: tuple[str, ...] = ()
-    events: tuple[str, ...] = ()
+    events: tuple[int, ...] | None = None
+    """Ids; None for all that there are."""
     since: datetime | None = None
     until: datetime | None = None
 
     @property
     def is_filter(self) -> bool:
-        return bool(self.q or self.status or self.narrows)
-
-    @property
-    def narrows(self) -> bool:
-        """Apart from the text and the status, which do not ask for movements."""
-        return bool(self.methods or self.providers or self.events or self.since or self.until)
+        return self != Wanted()
 
 
-def wanted(args, zone: ZoneInfo) -> Wanted:
-    """Of an address. Days are whole, in the organisation's own time."""
+def wanted(args, zone: ZoneInfo, events) -> Wanted:
+    """Of an address. Days are whole, in the organisation's own time. `events`: ids of those that the member may see and that are
+    asked about, None for all."""
     def several(name):
         return tuple(dict.fromkeys(value for value in map(listing.clean, args.getlist(name)) if value))[:listing.MOST]
 
     start, end = read_day(args.get("from"), zone), read_day(args.get("to"), zone)
     return Wanted(listing.clean(args.get("q") or ""), listing.clean(args.get("status") or ""), several("method"), several("provider"),
-                  several("event"), start, end and end + timedelta(days=1))
+                  events if events is None else tuple(events), start, end and end + timedelta(days=1))
 
 
 def read_day(text: str | None, zone: ZoneInfo) -> datetime | None:
@@ -95,28 +93,91 @@ def read_day(text: str | None, zone: ZoneInfo) -> datetime | None:
     return day if 1900 < day.year < 9999 else None
 
 
-def matching(query, wanted: Wanted, *, status: bool = True):
-    """`query` (a select of payments that the member may see), filtered; without order or limit."""
-    if wanted.q:
-        query = query.where(by_text(wanted.q))
-    if wanted.status and status:
-        query = query.where(by_status(wanted.status))
-    if wanted.since:
-        query = query.where(Payment.created_at >= wanted.since)
-    if wanted.until:
-        query = query.where(Payment.created_at < wanted.until)
-    return _narrowed(query, wanted)
+class Search:
+    """The payments that are meant. A text is looked for once, whatever is asked about those that it means."""
+
+    def __init__(self, wanted: Wanted):
+        self.wanted = wanted
+        self.ids = self._ids() if wanted.q else None
+
+    def _ids(self) -> list[int] | None:
+        """None when there are too many to carry around."""
+        found = list(db.session.scalars(self._narrowed(select(Payment.id).where(by_text(self.wanted.q))).limit(MOST_FOUND + 1)))
+        return found if len(found) <= MOST_FOUND else None
+
+    def payments(self, *, status: bool = True):
+        """A select of them, without order or limit."""
+        query = select(Payment)
+        if self.ids is not None:
+            query = query.where(among(Payment.id, self.ids))
+        elif self.wanted.q:
+            query = query.where(by_text(self.wanted.q))
+        if self.wanted.status and status:
+            query = query.where(by_status(self.wanted.status))
+        if self.wanted.since:
+            query = query.where(Payment.created_at >= self.wanted.since)
+        if self.wanted.until:
+            query = query.where(Payment.created_at < self.wanted.until)
+        return self._narrowed(query) if self.ids is None else query
+
+    def _narrowed(self, query):
+        if self.wanted.events is not None:
+            query = query.where(of_events(Payment.order_id, self.wanted.events))
+        return self._through(query)
+
+    def _through(self, query):
+        if self.wanted.methods:
+            query = query.where(Payment.method.in_([one for one in self.wanted.methods if one in METHODS]))
+        if self.wanted.providers:
+            query = query.where(Payment.provider.in_([one for one in self.wanted.providers if one in PROVIDER_WORDS]))
+        return query
+
+    def movements(self):
+        """A select of the ledger's entries: of such payments, booked in these days."""
+        wanted, query = self.wanted, select(LedgerEntry).where(LedgerEntry.payment_id.is_not(None), LedgerEntry.kind.in_(MOVEMENTS))
+        if wanted.since:
+            query = query.where(LedgerEntry.created_at >= wanted.since)
+        if wanted.until:
+            query = query.where(LedgerEntry.created_at < wanted.until)
+        if wanted.events is not None:
+            query = query.where(of_events(LedgerEntry.order_id, wanted.events))
+        if wanted.methods or wanted.providers:
+            query = query.where(LedgerEntry.payment_id.in_(self._through(select(Payment.id))))
+        return query
+
+    def totals(self) -> "Totals":
+        """Where nothing is asked for, nothing has to be looked up by payment; where only events are, by order."""
+        sums: dict[str, Sums] = {}
+        counts = dict.fromkeys([*GROUPS, "problem"], 0)
+        group_of = {status: group for group, statuses in GROUPS.items() for status in statuses}
+        doubtful = Payment.problem.is_not(None)
+        for currency, status, problem, count, amount in db.session.execute(
+                self.payments(status=False).with_only_columns(Payment.currency, Payment.status, doubtful, func.count(), func.sum(Payment.amount))
+                .group_by(Payment.currency, Payment.status, doubtful)):
+            counts[group_of[status]] += count
+            counts["problem"] += count if problem else 0
+            if self.wanted.status in ("", group_of[status]) or self.wanted.status == "problem" and problem:
+                one = sums.setdefault(currency, Sums(currency))
+                one.count += count
+                one.awaited += amount if status == "awaiting_deposit" else 0
+        only_events = self.wanted == Wanted(events=self.wanted.events)
+        ledger = select(LedgerEntry.currency, signed(CAME), signed(WENT)).where(LedgerEntry.payment_id.is_not(None))
+        paid_out = select(Settlement.currency, func.sum(Settlement.fee + Settlement.vat), func.sum(Settlement.payout)).where(Settlement.payment_id.is_not(None))
+        if self.wanted.is_filter:
+            ids = self.payments().with_only_columns(Payment.id)
+            paid_out = paid_out.where(Settlement.payment_id.in_(ids))
+            ledger = ledger.where(of_events(LedgerEntry.order_id, self.wanted.events) if only_events else LedgerEntry.payment_id.in_(ids))
+        for currency, came, went in db.session.execute(ledger.group_by(LedgerEntry.currency)):
+            one = sums.setdefault(currency, Sums(currency))
+            one.received, one.back = came, went
+        for currency, fee, payout in db.session.execute(paid_out.group_by(Settlement.currency)):
+            one = sums.setdefault(currency, Sums(currency))
+            one.fee, one.payout = fee, payout
+        return Totals(sorted(sums.values(), key=lambda one: -one.count), counts)
 
 
-def _narrowed(query, wanted: Wanted):
-    if wanted.methods:
-        query = query.where(Payment.method.in_([one for one in wanted.methods if one in METHODS]))
-    if wanted.providers:
-        query = query.where(Payment.provider.in_([one for one in wanted.providers if one in PROVIDER_WORDS]))
-    if wanted.events:
-        of = select(Order.id).join(Event, Event.id == Order.event_id).where(Event.slug.in_(wanted.events))
-        query = query.where(Payment.order_id.in_(of))
-    return query
+def of_events(order_id, events):
+    return order_id.in_(select(Order.id).where(among(Order.event_id, events)))
 
 
 def by_status(value: str):
@@ -232,38 +293,6 @@ class Totals:
         return sum(self.counts.get(group, 0) for group in GROUPS)
 
 
-def totals(query, wanted: Wanted, *, limited: bool) -> Totals:
-    """`limited`: whether the query is not of all the organisation's payments; without it nothing has to be looked up by payment."""
-    asked = matching(query, wanted, status=False)
-    sums: dict[str, Sums] = {}
-    counts = dict.fromkeys([*GROUPS, "problem"], 0)
-    group_of = {status: group for group, statuses in GROUPS.items() for status in statuses}
-    doubtful = Payment.problem.is_not(None)
-    for currency, status, problem, count, amount in db.session.execute(
-            asked.with_only_columns(Payment.currency, Payment.status, doubtful, func.count(), func.sum(Payment.amount))
-            .group_by(Payment.currency, Payment.status, doubtful)):
-        counts[group_of[status]] += count
-        counts["problem"] += count if problem else 0
-        if wanted.status in ("", group_of[status]) or wanted.status == "problem" and problem:
-            one = sums.setdefault(currency, Sums(currency))
-            one.count += count
-            one.awaited += amount if status == "awaiting_deposit" else 0
-    meant = matching(query, wanted).with_only_columns(Payment.id) if limited or wanted.is_filter else None
-    for currency, came, went in db.session.execute(_of(
-            select(LedgerEntry.currency, signed(CAME), signed(WENT)).where(LedgerEntry.payment_id.is_not(None)), LedgerEntry.payment_id, meant)
-            .group_by(LedgerEntry.currency)):
-        sums.setdefault(currency, Sums(currency)).received, sums[currency].back = came, went
-    for currency, fee, payout in db.session.execute(_of(
-            select(Settlement.currency, func.sum(Settlement.fee + Settlement.vat), func.sum(Settlement.payout))
-            .where(Settlement.payment_id.is_not(None)), Settlement.payment_id, meant).group_by(Settlement.currency)):
-        sums.setdefault(currency, Sums(currency)).fee, sums[currency].payout = fee, payout
-    return Totals(sorted(sums.values(), key=lambda one: -one.count), counts)
-
-
-def _of(query, column, ids):
-    return query if ids is None else query.where(column.in_(ids))
-
-
 # -- movements ---------------------------------------------------------------------------------------------
 
 @dataclass
@@ -287,18 +316,6 @@ class Movement:
     @property
     def went(self) -> int:
         return self.entry.amount - self.came
-
-
-def movements(payments, wanted: Wanted, *, limited: bool):
-    """A select of the ledger's entries: of these payments, booked in these days."""
-    query = select(LedgerEntry).where(LedgerEntry.payment_id.is_not(None), LedgerEntry.kind.in_(MOVEMENTS))
-    if wanted.since:
-        query = query.where(LedgerEntry.created_at >= wanted.since)
-    if wanted.until:
-        query = query.where(LedgerEntry.created_at < wanted.until)
-    if limited or wanted.methods or wanted.providers or wanted.events:
-        query = query.where(LedgerEntry.payment_id.in_(_narrowed(payments, wanted).with_only_columns(Payment.id)))
-    return query
 
 
 def some_movements(query, most: int, older: tuple[datetime, int] | None = None) -> list[Movement]:

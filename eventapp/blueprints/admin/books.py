@@ -1,5 +1,6 @@
 """The books: every movement of money by its day, what the payment companies pay out, and where their books differ from ours."""
 from datetime import date
+from zoneinfo import ZoneInfo
 
 from flask import Blueprint, g, request, url_for
 from sqlalchemy import func, select
@@ -47,7 +48,7 @@ def export_movements():
 
 def asked_movements():
     listing = List(None, "books.movements")
-    return listing, finding_payments.movements(listing.query, listing.wanted, limited=listing.is_limited)
+    return listing, listing.search.movements()
 
 
 # -- payouts ---------------------------------------------------------------------------------------------------
@@ -56,7 +57,7 @@ def asked_movements():
 @requires("payments.read")
 def payouts():
     """By the day on which they are paid out; one of them opened shows its lines."""
-    query, today = own_settlements(), clock.now().astimezone(List(None, "books.payouts").zone).date()
+    query, today = own_settlements(), clock.now().astimezone(ZoneInfo(organization().timezone)).date()
     before = read_date(request.args.get("before"))
     found = settlements.payouts(query, PAYOUTS + 1, before)
     day, account = request.args.get("day"), request.args.get("account", type=int)

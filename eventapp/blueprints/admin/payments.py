@@ -27,7 +27,7 @@ PER_PAGE = 50
 @requires("payments.read")
 def index(event=None):
     listing = List(g.member.event(event) if event else None)
-    return page("admin/payments/index.html", list=listing, totals=finding_payments.totals(listing.query, listing.wanted, limited=listing.is_limited))
+    return page("admin/payments/index.html", list=listing, totals=listing.search.totals())
 
 
 @bp.post("/payments/export")
@@ -37,7 +37,7 @@ def export(event=None):
     """What the filter of the address means. That it was taken is itself on record."""
     event = g.member.event(event) if event else None
     listing = List(event)
-    found = finding_payments.matching(listing.query, listing.wanted)
+    found = listing.search.payments()
     format = read_format(count_of(found.with_only_columns(Payment.id)))
     audit.record("payments.exported", event or organization(), by=g.member.actor, after={"format": format, "filter": listing.asked})
     return download(finding_payments.payments_table(found, format), format, [event.slug] if event else [], "payments")
@@ -49,16 +49,24 @@ class List:
     def __init__(self, event: Event | None, endpoint: str = "payments.index"):
         self.event, self.zone = event, ZoneInfo(organization().timezone)
         self.path = url_for(f"admin.{endpoint}", **({"event": event.slug} if event else {}))
-        self.query = g.member.payments(event)
-        self.is_limited = event is not None or g.member.event_ids is not None
-        self.wanted = finding_payments.wanted(request.args, self.zone)
+        self.wanted = finding_payments.wanted(request.args, self.zone, self.events())
+        self.search = finding_payments.Search(self.wanted)
+
+    def events(self) -> list[int] | None:
+        """Those that the page is about, of those that the member may see."""
+        slugs = [slug for slug in request.args.getlist("event") if slug]
+        if self.event:
+            return [self.event.id]
+        if slugs:
+            return list(db.session.scalars(g.member.events().with_only_columns(Event.id).where(Event.slug.in_(slugs))))
+        return g.member.event_ids
 
     # -- rows ----------------------------------------------------------------------------------------
 
     @property
     def rows(self) -> list[finding_payments.Row]:
         """One more than is shown tells whether there is a further page."""
-        found = finding_payments.some(finding_payments.matching(self.query, self.wanted), PER_PAGE + 1, self.older_than)
+        found = finding_payments.some(self.search.payments(), PER_PAGE + 1, self.older_than)
         self.last = (found[PER_PAGE - 1].payment.created_at, found[PER_PAGE - 1].payment.id) if len(found) > PER_PAGE else None
         return found[:PER_PAGE]
 
