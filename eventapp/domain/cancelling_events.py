@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from sqlalchemy import func, select
 
 from eventapp import audit, clock
-from eventapp.domain import Refused, RefusedFields, bulk, ledger, refunding
+from eventapp.domain import Refused, RefusedFields, bulk, ledger, payouts, refunding
 from eventapp.domain.bulk_actions import ACTIONS, LONGEST_REASON, paragraphs, too_long
 from eventapp.domain.registering import LIVE
 from eventapp.extensions import db
@@ -86,6 +86,6 @@ def progress(event: Event) -> dict[tuple[str, str], tuple[int, int]]:
     """{(state of the refunds, currency): (how many, how much)} of what goes back because the event was cancelled."""
     rows = db.session.execute(select(Refund.state, Payment.currency, func.count(), func.sum(Refund.amount))
                               .join(Payment, Payment.id == Refund.payment_id).join(Order, Order.id == Payment.order_id)
-                              .where(Order.event_id == event.id, Refund.reason == refunding.EVENT_CANCELLED)
+                              .where(Order.event_id == event.id, Refund.reason == refunding.EVENT_CANCELLED, ~payouts.given_up())
                               .group_by(Refund.state, Payment.currency))
     return {(state, currency): (count, amount) for state, currency, count, amount in rows}

@@ -157,6 +157,11 @@ def into_hand():
     return case((LedgerEntry.debit.in_(MONEY), LedgerEntry.amount), (LedgerEntry.credit.in_(MONEY), -LedgerEntry.amount), else_=0)
 
 
+def owing():
+    """An entry's amount as it moved what the buyer owes."""
+    return case((LedgerEntry.debit == "receivable", LedgerEntry.amount), (LedgerEntry.credit == "receivable", -LedgerEntry.amount), else_=0)
+
+
 def _sum(of, plus, minus) -> int:
     signed = case((plus, LedgerEntry.amount), (minus, -LedgerEntry.amount), else_=0)
     db.session.flush()

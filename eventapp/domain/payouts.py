@@ -4,14 +4,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
-from sqlalchemy import select
+from sqlalchemy import exists, func, select
+from sqlalchemy.orm import aliased
 
 from eventapp import audit, clock
-from eventapp.domain import bank_accounts, exporting, refunding
+from eventapp.domain import Refused, bank_accounts, exporting, ledger, refunding
 from eventapp.domain.exporting import Column, Download
 from eventapp.extensions import db
 from eventapp.languages import _, localized
-from eventapp.models import Event, Order, Payment, Refund, Registration
+from eventapp.models import Event, LedgerEntry, Order, Payment, Refund, Registration
 from eventapp.money import exponent
 
 MOST = 1000
@@ -40,6 +41,22 @@ FIRST = (select(Registration.number).where(Registration.order_id == Order.id).or
          .correlate(Order).scalar_subquery())
 
 
+def given_up():
+    """Condition: a failed refund after which there was another one of the same payment and sum; that one tells how it went on."""
+    newer = aliased(Refund)
+    return (Refund.state == "failed") & exists().where(newer.payment_id == Refund.payment_id, newer.amount == Refund.amount,
+                                                        newer.id > Refund.id)
+
+
+def nothing_left():
+    """Condition: a failed refund of an order that is owed nothing any more."""
+    other, payment = aliased(Refund), aliased(Payment)
+    promised = select(func.coalesce(func.sum(other.amount), 0)).join(payment, payment.id == other.payment_id).where(
+        payment.order_id == Order.id, other.state.in_(refunding.ON_ITS_WAY)).correlate(Order).scalar_subquery()
+    owed = select(func.coalesce(func.sum(ledger.owing()), 0)).where(LedgerEntry.order_id == Order.id).correlate(Order).scalar_subquery()
+    return (Refund.state == "failed") & (-owed <= promised)
+
+
 def rows(member, *conditions) -> list[Row]:
     """Of the events this member works for, the oldest first."""
     query = (select(Refund, Payment, Order, Event, FIRST).join(Payment, Payment.id == Refund.payment_id)
@@ -61,6 +78,18 @@ def sent(chosen: list[Row], *, by) -> int:
         if one.refund.state == "to_pay":
             refunding.sent(one.refund, by=by)
             count += 1
+    return count
+
+
+def again(chosen: list[Row], *, by) -> int:
+    """Those that failed, once more at the payment company; where nothing is left to give back nothing is begun."""
+    count = 0
+    for one in sorted(chosen, key=lambda row: (row.order.id, row.refund.id)):
+        try:
+            refunding.again(one.refund, by=by)
+        except Refused:
+            continue
+        count += 1
     return count
 
 

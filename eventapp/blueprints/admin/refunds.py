@@ -96,7 +96,7 @@ def payouts():
 
 
 def listed(error: str = "", status: int = 200):
-    found = lists.rows(g.member, Refund.state.in_(lists.STATES))
+    found = lists.rows(g.member, Refund.state.in_(lists.STATES), ~lists.given_up(), ~lists.nothing_left())
     groups = {state: [row for row in found if row.refund.state == state] for state in lists.STATES}
     sums: dict[str, int] = {}
     for row in groups["to_pay"]:
@@ -110,9 +110,13 @@ def listed(error: str = "", status: int = 200):
 def payouts_done():
     """The ticked ones: taken to the bank as a file, or marked as sent."""
     ids = {int(one) for one in request.form.getlist("ids") if one.isascii() and one.isdigit() and len(one) < 19}
-    chosen = lists.rows(g.member, Refund.id.in_(ids), Refund.state == "to_pay") if ids else []
+    wanted = "failed" if request.form.get("do") == "again" else "to_pay"
+    chosen = lists.rows(g.member, Refund.id.in_(ids), Refund.state == wanted) if ids else []
     if not chosen:
         return listed(_("Nothing was chosen. Tick at least one transfer."), 422)
+    if wanted == "failed":
+        count = lists.again(chosen, by=g.member.actor)
+        return done(ngettext("%(num)d refund is tried again.", "%(num)d refunds are tried again.", count), url_for("admin.refunds.payouts"))
     if request.form.get("do") == "sent":
         count = lists.sent(chosen, by=g.member.actor)
         return done(ngettext("%(num)d transfer marked as sent.", "%(num)d transfers marked as sent.", count), url_for("admin.refunds.payouts"))
