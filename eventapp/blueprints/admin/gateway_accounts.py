@@ -1,10 +1,11 @@
 """The organisation's accounts at the gateways: connecting one, whether its keys are good, going live, and which event uses which."""
 from flask import Blueprint, abort, g, request, url_for
 from flask_login import current_user
-from sqlalchemy import func, select
+from sqlalchemy import func, or_, select
 from wtforms import BooleanField, PasswordField, RadioField
 from wtforms.validators import InputRequired, Optional
 
+from eventapp import clock
 from eventapp.domain import Refused, RefusedFields, accounts, connecting_gateways, noticing
 from eventapp.domain.connecting_gateways import GATEWAYS, Keys, clean_key
 from eventapp.domain.listing import METHOD_WORDS
@@ -82,8 +83,10 @@ class UseForm(forms.Form):
 def index():
     found = db.session.scalars(select(GatewayAccount).where(GatewayAccount.purpose == "one_off", GatewayAccount.secret_key.is_not(None))
                                .order_by(GatewayAccount.mode, GatewayAccount.provider, GatewayAccount.name)).all()
-    own = db.session.scalars(select(Event).where(Event.gateway_account_id.is_not(None), Event.status != "archived").order_by(Event.starts_at.desc()).limit(50)).all()
-    return page("admin/gateway_accounts/index.html", accounts=found, events=own, by_id={each.id: each for each in found}, gateways=GATEWAYS,
+    coming = db.session.scalars(select(Event).where(Event.status != "archived", or_(Event.gateway_account_id.is_not(None), Event.ends_at > clock.now()))
+                                .order_by(Event.starts_at).limit(100)).all()
+    events = [event for event in coming if event.gateway_account_id or set(event.methods) - set(connecting_gateways.OWN_METHODS)]
+    return page("admin/gateway_accounts/index.html", accounts=found, events=events if found else [], by_id={each.id: each for each in found}, gateways=GATEWAYS,
                 state=connecting_gateways.state, live=any(each.mode == "live" and each.enabled for each in found), zone=zone())
 
 
