@@ -62,7 +62,7 @@ def come_back(payment: Payment):
     if outcome in REFUSALS:
         return redirect(url_for(".fail", ref=request.args["ref"], code=REFUSALS[outcome]), 303)
     payment = look_for_answer(payment)
-    if paying.state(payment) == "checking":
+    if paying.state(payment) == "checking" or not (is_own(payment) or pay_link(payment)):
         return redirect(url_for(".success", ref=request.args["ref"]), 303)
     return arrived(payment, paying.state(payment))
 
@@ -87,7 +87,7 @@ def arrived(payment: Payment, state: str):
     if state == "open":  # the worker may have finished between reading the payment and looking for open questions
         db.session.refresh(payment)
         state = paying.state(payment)
-    own = order_cookie.remembered() == (payment.org_id, payment.order_id)
+    own = is_own(payment)
     link = "" if own else pay_link(payment)
     if link:
         return go(link)
@@ -105,7 +105,7 @@ def arrived(payment: Payment, state: str):
 def fail():
     """Anybody can make this address, so it changes nothing; what it says is ours, chosen by the code."""
     payment = payment_or_404()
-    own = order_cookie.remembered() == (payment.org_id, payment.order_id)
+    own = is_own(payment)
     shown = values(payment)
     code = request.args.get("code", "")[:60] or payment.failure_code
     link = "" if own else pay_link(payment)
@@ -134,6 +134,11 @@ def payment_or_404() -> Payment:
         abort(404)
     payment = db.session.get(Payment, signed[1])
     return payment if payment else abort(404)
+
+
+def is_own(payment: Payment) -> bool:
+    """Whether this browser has made the order."""
+    return order_cookie.remembered() == (payment.org_id, payment.order_id)
 
 
 def pay_link(payment: Payment) -> str:
