@@ -6,7 +6,7 @@ from sqlalchemy import func
 
 from eventapp import clock
 from eventapp.blueprints.admin.events import named
-from eventapp.blueprints.admin.frame import sections
+from eventapp.blueprints.admin.frame import money_pages, sections
 from eventapp.domain import listing
 from eventapp.extensions import db
 from eventapp.languages import _, localized
@@ -63,5 +63,6 @@ def events(text: str) -> list[Hit]:
 
 def pages(text: str) -> list[Hit]:
     known = [Hit(section.icon, str(section.title), url_for(section.endpoint)) for section in sections()]
+    known += [Hit("wallet", str(title), address) for title, address, _here in money_pages() if address not in {hit.url for hit in known}]
     known += [Hit("globe", _("Public page"), url_for("public.organization.show")), Hit("user", _("My account"), url_for("account.home.show"))]
     return [hit for hit in known if text.lower() in hit.text.lower()]

@@ -85,9 +85,11 @@ def settle(id):
 
 def shown(payment: Payment, errors=None, status: int = 200):
     order = db.session.get(Order, payment.order_id)
-    waiting = payment.account_id is not None and waits(payment, read_moment(request.args.get("asked", "")))
-    if request.args.get("asked") and not waiting and payment.checked_at and not errors:
-        flash(_("The payment company was asked."), "success")
+    asked = read_moment(request.args.get("asked", ""))
+    waiting = waits(payment, asked)
+    if asked and not waiting and clock.now() - asked < 2 * LONGEST and not errors:
+        answered = payment.checked_at and payment.checked_at >= asked
+        flash(_("The payment company was asked.") if answered else _("The payment company has not answered so far."), "success" if answered else "warning")
     return page(
         "admin/payments/show.html", status, payment=payment, order=order, event=db.session.get(Event, order.event_id), errors=errors or {},
         people=registering.of_order(order), account=payment.account_id and db.session.get(GatewayAccount, payment.account_id), paid=showing.Paid(payment),
@@ -95,12 +97,13 @@ def shown(payment: Payment, errors=None, status: int = 200):
         live=resolving.live(order) if payment.problem else [], facts=differing(payment), attempts=list(payment.attempts), open_attempt=attempts.open_of(payment),
         operations=OPERATIONS, attempt_states=ATTEMPTS, refund_states=REFUNDS, refunds=refunds(payment), refund_url=refund_url(order),
         giving=refunding.available(payment) if payment.balance else 0, notices=notices(payment), notice_states=NOTICE_STATES,
-        settlements=of(Settlement, payment), differences=of(BookDifference, payment), books=showing.books(order), lines=history(payment), asked=request.args.get("asked"))
+        settlements=of(Settlement, payment), differences=of(BookDifference, payment), books=showing.books(order), lines=history(payment), asked=asked and asked.isoformat())
 
 
 def waits(payment: Payment, asked: datetime | None) -> bool:
     """Whether the gateway has been asked a moment ago and nobody has looked since."""
-    return bool(asked) and clock.now() - asked < LONGEST and (payment.checked_at is None or payment.checked_at < asked)
+    return payment.account_id is not None and asked is not None and clock.now() - asked < LONGEST and (
+        payment.checked_at is None or payment.checked_at < asked)
 
 
 def read_moment(text: str) -> datetime | None:
