@@ -10,7 +10,7 @@ from sqlalchemy import select
 
 from eventapp import audit, clock, config, crypto, faults
 from eventapp.domain import attempts, refunding
-from eventapp.domain.applying import MONEY, OLDER, WAITING, apply_snapshot
+from eventapp.domain.applying import ENDED, MONEY, OLDER, WAITING, apply_snapshot
 from eventapp.domain.attempts import OPEN, lock
 from eventapp.domain.refunding import needs_a_person
 from eventapp.extensions import db
@@ -49,8 +49,12 @@ SCHEDULE = (5, 15, 60, 300, 900)
 HOURLY, AT_MOST = 3600, timedelta(hours=48)
 """When an unknown outcome is asked for again, in seconds; after two days a person looks."""
 SESSION_IS_OVER = "NOT_FOUND_PAYMENT_SESSION"
+PAID_ALREADY = "DUPLICATED_ORDER_ID"
+"""The order was paid in another of its windows: then our own id finds that payment, and the window's key does not."""
 LOOKS = (1, 2, 4, 8)
 """Seconds between looks at a payment of which the buyer says that it is done and the gateway says nothing yet."""
+AFTER_THE_PAGE = timedelta(minutes=1)
+"""How long after a gateway's own page has ended it is asked what became of it."""
 MOST_OPENS = 5
 """How often a gateway that does not answer is told of a payment; the buyer has long chosen another way then."""
 
@@ -181,6 +185,7 @@ def _send(payment: Payment, attempt: PaymentAttempt) -> None:
     except GatewayRefused as error:
         _refused(payment, attempt, error.code)
     except GatewayUnknown as error:
+        attempt.code = error.code
         # When there was an answer of some kind, asking at once tells more than waiting.
         if not error.sent or error.reason == "timeout" or not _settled_already(payment, attempt):
             raise
@@ -204,18 +209,21 @@ def _opened(payment: Payment, attempt: PaymentAttempt, opened: Opened) -> None:
     if payment.status == CREATED:
         payment.status, payment.checkout_url = PENDING, opened.url
         payment.gateway_key = opened.gateway_key or payment.gateway_key
+    if "due_at" in attempt.request:  # the page may take money after the places are free again, and every notice may be lost
+        later("gateway_refresh", payment, run_at=datetime.fromisoformat(attempt.request["due_at"]) + AFTER_THE_PAGE, key=attempt.idempotency_key)
     faults.point("paying.open.applied")
 
 
 def _look_again(payment: Payment, attempt: PaymentAttempt, found: GatewayPayment | None) -> None:
     """The buyer was quicker than the gateway, or has not paid at all: then the payment stays as it is, to be paid."""
-    _take(payment, attempt)
+    order = _take(payment, attempt)
     if attempt.state not in OPEN:
         return
     attempt.tries += 1
     processing = found is not None and found.status == AUTHORIZED
     if attempt.tries > len(LOOKS) and not (processing and clock.now() - attempt.created_at < AT_MOST):
         attempt.state, attempt.finished_at = "refused", clock.now()
+        look_at_hold(order)
         return
     attempt.state = "unknown"
     checkpoint()  # the question stays open on record
@@ -234,7 +242,8 @@ def _settled_already(payment: Payment, attempt: PaymentAttempt) -> bool:
     request = attempt.request
     if attempt.operation in ("open", "look"):
         return False  # either may be asked as often as one likes
-    found = _fetch(payment, GatewayRef(request["order_ref"], request.get("gateway_key") or ""))
+    key = "" if attempt.code == PAID_ALREADY else request.get("gateway_key") or ""
+    found = _fetch(payment, GatewayRef(request["order_ref"], key))
     if attempt.operation == "issue" and found is None:
         return False
     if attempt.operation == "confirm":
@@ -255,7 +264,10 @@ def _settled_already(payment: Payment, attempt: PaymentAttempt) -> bool:
 def _on_its_way(request: dict, found: GatewayPayment) -> bool:
     """Whether the gateway shows the refund that was asked for without having sent it yet: then its balance is as before."""
     amount = request.get("amount") or request["expected_remaining"]
-    return any(refund.status == "pending" and (refund.amount, refund.reason) == (amount, request["reason"]) for refund in found.refunds)
+    others = set(db.session.scalars(select(Refund.transaction_key).where(
+        Refund.transaction_key.in_([refund.transaction_key for refund in found.refunds]), Refund.id != request.get("refund_id", 0))))
+    return any(refund.status == "pending" and refund.transaction_key not in others and (refund.amount, refund.reason) == (amount, request["reason"])
+               for refund in found.refunds)
 
 
 def _fetch(payment: Payment, ref: GatewayRef) -> GatewayPayment | None:
@@ -347,10 +359,11 @@ def account_is_right(account: GatewayAccount) -> None:
 # -- looking, without a question of ours ---------------------------------------------------------------------
 
 def refresh(payment: Payment) -> Payment:
-    """Ask what the gateway knows, and apply it. A snapshot that was overtaken is asked for once more."""
+    """Ask what the gateway knows, and apply it. A snapshot that was overtaken is asked for once more; of a payment that has ended
+    without money it may then say that nobody has paid, which is nobody's problem."""
     if payment.account_id is None:
         return payment
-    for _again in (False, True):
+    for again in (False, True):
         asked_at = clock.now()
         try:
             found = _fetch(payment, _ref(payment))
@@ -360,10 +373,11 @@ def refresh(payment: Payment) -> Payment:
             raise
         order = lock(payment)
         account_is_right(account_of(payment))
-        if found is None or apply_snapshot(payment, found) != OLDER:
+        if found is None or apply_snapshot(payment, found, again=again) != OLDER:
             break
     else:
-        needs_a_person(payment, "went_back", payment.status, found.raw_status)
+        if payment.status not in ENDED:
+            needs_a_person(payment, "went_back", payment.status, found.raw_status)
     payment.checked_at = asked_at
     look_at_hold(order)
     return payment

@@ -10,7 +10,7 @@ from standardwebhooks.webhooks import Webhook
 from eventapp import audit, clock, tenancy
 from eventapp.domain import calling, connecting_gateways, ledger, paying, refunding, registering
 from eventapp.extensions import db
-from eventapp.models import GatewayAccount, Order, Payment, Refund, WebhookEvent
+from eventapp.models import EmailMessage, GatewayAccount, Order, Payment, Refund, WebhookEvent
 from eventapp.sandbox.portone_books import DEMO_SECRET
 from tests.domain.test_paying import fill_the_event, reconcile
 from tests.gateway import BROWSER
@@ -218,6 +218,7 @@ def test_18_places_that_went_while_the_money_was_taken(automatic, mailbox):
     automatic.work()
     assert automatic.statuses(order) == ["expired"]
     assert automatic.refunds(automatic.payment(order)) == [(100_000, "done", False)]
+    assert mailbox()[-1]["To"] == order.email and "late_payment_refunded" in db.session.scalars(select(EmailMessage.kind)).all()
     assert ledger.paid(automatic.fresh(order)) == 0 and automatic.balanced()
 
 
