@@ -6,9 +6,10 @@ import pytest
 from sqlalchemy import select
 
 from eventapp import audit, outbox
-from eventapp.domain import attempts, connecting_gateways, ledger, refunding
+from eventapp.domain import attempts, connecting_gateways, ledger, paying, refunding, registering
 from eventapp.extensions import db
-from eventapp.models import Order, Payment, WebhookEvent
+from eventapp.models import EmailMessage, GatewayAccount, Order, Payment, WebhookEvent
+from tests.domain.test_paying import fill_the_event
 from tests.gateway import BROWSER
 from tests.shop import Shop
 
@@ -129,7 +130,7 @@ def test_from_the_page_to_the_ticket(shop):
     assert shop.balanced()
 
 
-def test_a_notice_alone_completes_the_order(shop):
+def test_5_a_notice_alone_completes_the_order(shop):
     """The browser never comes back."""
     order = shop.place()
     shop.opened(order)
@@ -139,7 +140,7 @@ def test_a_notice_alone_completes_the_order(shop):
     assert set(shop.notices()) == {"applied"}
 
 
-def test_who_goes_back_has_not_paid_and_may_pay_yet(shop):
+def test_16_who_goes_back_has_not_paid_and_may_pay_yet(shop):
     order = shop.place()
     url = shop.opened(order)
     back = BROWSER.post(f"{url}/close".replace("localhost", "127.0.0.1")).headers["location"]
@@ -203,21 +204,23 @@ def test_a_refund_goes_back_and_is_told(shop):
     assert shop.refunds(payment) == [(30_000, "done", False)] and set(shop.notices()) == {"applied"}
 
 
-def test_a_dispute_is_told_freezes_refunds_and_is_lost(shop):
+def test_34_a_dispute_is_told_freezes_refunds_and_is_lost(shop):
     order = shop.pay()
     shop.control("dispute", order)
     shop.hand_on(5)
     payment = shop.payment(order)
     assert payment.dispute["status"] == "open" and payment.problem["kind"] == "disputed"
+    assert refunding.give_back(payment, "test", by=audit.SYSTEM) is None and refunding.quote(shop.fresh(order)).why_not
     shop.control("dispute", order, status="lost")
     shop.hand_on(6)
     payment = shop.payment(order)
     assert (payment.dispute["status"], payment.balance) == ("lost", 0)
     assert ("refunded", 100_000) in [(kind, abs(amount)) for kind, amount in shop.entries(order)] and shop.balanced()
+    assert shop.statuses(order) == ["cancelled"], "who got the money back has no place any more"
     assert set(shop.notices()) == {"applied"}
 
 
-def test_a_dispute_that_is_won_changes_nothing(shop):
+def test_34_a_dispute_that_is_won_changes_nothing(shop):
     order = shop.pay()
     shop.control("dispute", order)
     shop.control("dispute", order, status="won")
@@ -226,7 +229,7 @@ def test_a_dispute_that_is_won_changes_nothing(shop):
     assert (payment.dispute["status"], payment.balance, payment.problem) == ("won", 100_000, None) and shop.balanced()
 
 
-def test_a_refund_by_hand_at_stripe_is_found_out_and_waits_for_a_person(shop):
+def test_27_a_refund_by_hand_at_stripe_is_found_out_and_waits_for_a_person(shop):
     order = shop.pay()
     shop.control("cancel", order, amount=20_000)
     shop.hand_on(5)
@@ -245,7 +248,7 @@ def test_a_refund_that_fails_days_later_comes_back_into_the_books(shop):
     assert (payment.status, payment.balance) == ("paid", 100_000) and shop.balanced()
 
 
-def test_a_forged_notice_changes_nothing(shop):
+def test_36_a_forged_notice_changes_nothing(shop):
     order = shop.place()
     shop.opened(order)
     shop.control("forge", order, type="checkout.session.completed", object={"status": "complete", "payment_status": "paid"})
@@ -288,3 +291,83 @@ def test_the_page_ends_when_nobody_pays(shop):
     books = BROWSER.get(f"{shop.gateway.address}/control/stripe/books").json()
     assert [one["status"] for one in books["payments"]] == ["expired"]
     assert shop.statuses(order) != ["confirmed"]
+
+
+def test_4_a_notice_before_the_browser_returns(shop):
+    order = shop.place()
+    shop.opened(order)
+    location = shop.control("pay", order)["location"]
+    shop.hand_on(3)
+    assert shop.statuses(order) == ["confirmed"]
+    assert shop.browser_of(order).get(location.removeprefix("http://localhost")).headers["Location"] == "/registration/success"
+    assert shop.attempts(shop.payment(order)) == [("open", "succeeded")], "there was nothing left to ask"
+
+
+def test_17_of_two_pages_that_both_took_the_money_the_later_one_goes_back(shop):
+    """One of two people is taken out while the page for both is open; a new page asks for the rest, and both are paid."""
+    order = shop.place(people=2)
+    shop.opened(order)
+    both = shop.payment(order)
+    registering.cancel(registering.of_order(order)[1:], by=audit.Actor("user", 1))
+    db.session.commit()
+    one = paying.begin(shop.fresh(order), "card")
+    db.session.commit()
+    shop.opened(order)
+    assert shop.payment(order).id == one.id != both.id
+    for payment in (one, both):
+        shop.gateway.control("stripe/pay", order_id=payment.gateway_order_id)
+    shop.hand_on(6)
+    assert shop.statuses(order) == ["confirmed", "cancelled"]
+    refunds = shop.refunds(one) + shop.refunds(both)
+    assert len(refunds) == 1 and refunds[0][1:] == ("done", False)
+    assert sum(ledger.held(db.session.get(Payment, number)) for number in (one.id, both.id)) + refunds[0][0] == 300_000 and shop.balanced()
+
+
+def test_18_money_for_places_that_are_gone_goes_back_with_a_letter(shop):
+    order = shop.place()
+    shop.opened(order)
+    location = shop.control("pay", order)["location"]
+    shop.enter()
+    registering.expire(shop.fresh(order))
+    db.session.commit()
+    fill_the_event(shop)
+    shop.come_back(order, location)
+    assert (shop.statuses(order), shop.refunds(shop.payment(order))) == (["expired"], [(100_000, "done", False)])
+    assert "late_payment_refunded" in db.session.scalars(select(EmailMessage.kind)).all()
+    assert ledger.paid(shop.fresh(order)) == 0 and shop.balanced()
+
+
+def test_41_a_test_payment_never_fulfils_a_live_order(shop, settings):
+    """Keys for tests in an account for real money: nobody is asked with them, and the owners are told."""
+    settings(backoff_scale=1.0)
+    order = shop.place()
+    shop.opened(order)
+    location = shop.control("pay", order)["location"]
+    db.session.get(GatewayAccount, shop.payment(order).account_id).mode = "live"
+    db.session.commit()
+    shop.come_back(order, location)
+    payment = shop.payment(order)
+    assert (shop.statuses(order), paying.state(payment), shop.entries(order)) == (["pending_payment"], "checking", [("charged", 100_000)])
+    assert db.session.get(GatewayAccount, payment.account_id).unhealthy
+
+
+@pytest.mark.parametrize("fault", ["html", "html_after_commit", "truncated"])
+@pytest.mark.parametrize("operation", ["open", "fetch", "cancel"])
+def test_52_a_page_instead_of_an_answer_means_that_nobody_knows(shop, operation, fault):
+    if operation == "open":
+        shop.gateway.fault("stripe.open", fault)
+    order = shop.place()
+    shop.opened(order)
+    location = shop.control("pay", order)["location"]
+    if operation == "fetch":
+        shop.gateway.fault("stripe.fetch", fault, times=2)
+    shop.come_back(order, location)
+    shop.work()
+    assert shop.statuses(order) == ["confirmed"] and shop.payment(order).problem is None and shop.balanced()
+    if operation == "cancel":
+        shop.gateway.fault("stripe.cancel", fault)
+        refunding.give_back(shop.payment(order), "test", by=audit.SYSTEM)
+        db.session.commit()
+        shop.work()
+        assert shop.refunds(shop.payment(order)) == [(100_000, "done", False)] and shop.balanced()
+    assert len(BROWSER.get(f"{shop.gateway.address}/control/stripe/books").json()["payments"]) == 1
