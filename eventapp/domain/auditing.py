@@ -116,7 +116,8 @@ SENTENCES = {
 GROUPS = {
     "registration": _l("Registrations"), "order": _l("Orders"), "payment": _l("Payments"), "email": _l("Emails"), "check_in": _l("Check-in"),
     "checkpoint": _l("Checkpoints"), "device": _l("Door devices"), "operation": _l("Operations"), "import": _l("Imports"), "registrations": _l("Exports"),
-    "payments": _l("Exports of payments"), "payouts": _l("Lists of transfers"), "bank_line": _l("Bank statement"), "book_difference": _l("Differences of the books"),
+    "payments": _l("Exports of payments"), "payouts": _l("Lists of transfers"), "cash_receipt": _l("Cash receipts"), "receipts": _l("Exports of receipts"),
+    "organization": _l("Organisation"), "bank_line": _l("Bank statement"), "book_difference": _l("Differences of the books"),
     "audit_log": _l("Audit log"), "gateway_account": _l("Gateway accounts"), "webhook": _l("Gateways’ notices"), "event": _l("Events"),
 }
 """The first words of the actions, in the order in which they are offered."""
