@@ -5,14 +5,36 @@ asked of the gateway (`calling.py`), never typed in.
 """
 from dataclasses import dataclass
 
-from sqlalchemy import null, select
+from sqlalchemy import func, null, select
 
-from eventapp import audit, clock
-from eventapp.domain import Refused, applying, attempts, calling, ledger, paying, receiving, refunding, registering
+from eventapp import audit, clock, config
+from eventapp.domain import (
+    Refused,
+    accounts,
+    applying,
+    attempts,
+    calling,
+    ledger,
+    paying,
+    receiving,
+    refunding,
+    registering,
+)
 from eventapp.domain.applying import DIFFERS, MONEY, WAITING
 from eventapp.extensions import db
-from eventapp.languages import _, current_locale
-from eventapp.models import Event, Order, Organization, Payment, PaymentAttempt, Refund, Registration, Status
+from eventapp.languages import _, current_locale, localized
+from eventapp.models import (
+    Directory,
+    Event,
+    Order,
+    Organization,
+    Payment,
+    PaymentAttempt,
+    Refund,
+    Registration,
+    Status,
+    User,
+)
 from eventapp.money import money_text
 from eventapp.outbox import later
 from eventapp.payments.provider import FAILED, MANUAL_TRANSFER, VOIDED
@@ -39,6 +61,20 @@ class Way:
 def ask_gateway(payment: Payment) -> None:
     """Look now what the gateway knows; the job applies it."""
     later("gateway_refresh", payment, key=f"asked by hand {clock.now().isoformat()}")
+
+
+# -- telling the owners ------------------------------------------------------------------------------------
+
+def mail_to_decide(organization: Organization, user_id: int) -> None:
+    """To one owner, how many payments wait for a person; none when somebody has seen to them by then."""
+    user = db.session.get(User, user_id)
+    count = db.session.scalar(select(func.count()).select_from(Payment).where(Payment.problem.is_not(None)))
+    if not count or user is None or user.disabled_at:
+        return
+    base, locale = config.active().platform_url, user.locale or "ko"
+    slug = db.session.scalar(select(Directory.slug).where(Directory.org_id == organization.id))
+    accounts.send("payments_to_decide", user, base, organizer=localized(organization.name, locale), count=count,
+                  link=f"{base}/{slug}/admin/payments?status=problem")
 
 
 # -- what may be decided -----------------------------------------------------------------------------------
