@@ -41,15 +41,15 @@ WAITING = (CREATED, PENDING, AUTHORIZED, AWAITING_DEPOSIT)
 ENDED = (VOIDED, FAILED, EXPIRED)
 UNTAKEN = (PENDING, AUTHORIZED, FAILED, EXPIRED, VOIDED)
 """No money has moved, and none will unless we confirm."""
-DIFFERS = "differs"
+DIFFERS, REVERSED = "differs", "reversed"
 APPLIED, OLDER = "applied", "older"
 
 faults.register_guard("payment.differences", "payment.untaken", "payment.older", "payment.second")
 
 
-def apply_snapshot(payment: Payment, snapshot: GatewayPayment, *, by=audit.GATEWAY) -> str:
+def apply_snapshot(payment: Payment, snapshot: GatewayPayment, *, again: bool = False, by=audit.GATEWAY) -> str:
     """`applied`; `older` for a snapshot that was overtaken; `differs` for one that contradicts what we stored, which then
-    waits for a person and never becomes paid."""
+    waits for a person and never becomes paid. `again`: the gateway has been asked once more because of an older one."""
     order = lock(payment)
     wrong = differences(payment, snapshot)
     if wrong and snapshot.status in UNTAKEN and payment.status in (CREATED, PENDING) and not faults.guard_off("payment.untaken"):
@@ -58,7 +58,7 @@ def apply_snapshot(payment: Payment, snapshot: GatewayPayment, *, by=audit.GATEW
         needs_a_person(payment, DIFFERS, *wrong, by=by)
         log.error("a payment differs from the gateway's", extra={"payment_id": payment.id, "expected": wrong[0], "found": wrong[1]})
         return DIFFERS
-    if is_older(payment, snapshot) and not faults.guard_off("payment.older"):
+    if is_older(payment, snapshot, again=again) and not faults.guard_off("payment.older"):
         return OLDER
     before, received = payment.status, ledger.received(payment)
     copy(payment, snapshot)
@@ -102,8 +102,9 @@ def differences(payment: Payment, snapshot: GatewayPayment) -> tuple[dict, dict]
     return ({name: expected[name] for name in wrong}, {name: found[name] for name in wrong}) if wrong else None
 
 
-def is_older(payment: Payment, snapshot: GatewayPayment) -> bool:
-    """Whether it shows less than has happened. A bank that takes a deposit back is the one way from paid to unpaid."""
+def is_older(payment: Payment, snapshot: GatewayPayment, *, again: bool = False) -> bool:
+    """Whether it shows less than has happened. A bank that takes a deposit back is the one way from paid to unpaid; what our own
+    clock has ended may still be awaited at the gateway."""
     if payment.status in MONEY:
         if not snapshot.captured:
             return not (payment.status == PAID and payment.method == VIRTUAL_ACCOUNT
@@ -113,7 +114,7 @@ def is_older(payment: Payment, snapshot: GatewayPayment) -> bool:
         came_back = sum(refund.amount for key, refund in shown.items() if refund and refund.status == "failed" and key in booked)
         return balance_of(snapshot) > payment.balance + came_back or not booked <= shown.keys()
     if payment.status in ENDED:
-        return not snapshot.captured and snapshot.status not in ENDED
+        return not snapshot.captured and snapshot.status not in ENDED and not (again and snapshot.status == AWAITING_DEPOSIT)
     return payment.status == AWAITING_DEPOSIT and snapshot.status in (PENDING, AUTHORIZED)
 
 
@@ -131,7 +132,7 @@ def copy(payment: Payment, snapshot: GatewayPayment) -> None:
         account = snapshot.virtual_account
         payment.virtual_account = {"bank": account.bank or account.bank_code, "number": account.number,
                                    "holder": account.customer_name}
-        payment.due_at = account.due_at
+        payment.due_at = account.due_at or payment.due_at
 
 
 def balance_of(snapshot: GatewayPayment) -> int:
@@ -180,8 +181,9 @@ def money_went(order: Order, payment: Payment, *, by) -> None:
 def account_issued(order: Order, payment: Payment) -> None:
     """A virtual account is there: the buyer is told, and the places wait as long as it does. A way of paying that merely takes
     days has none, and can't be called off: should it come too late, it goes back."""
-    if payment.virtual_account is None:
+    if payment.due_at is None:
         payment.due_at = clock.now() + timedelta(days=db.session.get(Event, order.event_id).transfer_days)
+    if payment.virtual_account is None:
         registering.hold(order, payment.due_at)
         return
     if not registering.holding(registering.of_order(order)) or ledger.owed(order) != payment.amount:

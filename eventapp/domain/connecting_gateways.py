@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import func, or_, select
 
 from eventapp import audit, clock, config, crypto
-from eventapp.domain import Refused, RefusedFields, accounts, calling
+from eventapp.domain import Refused, RefusedFields, accounts, calling, paying
 from eventapp.extensions import db
 from eventapp.languages import _, _l, force_locale
 from eventapp.models import Directory, Event, GatewayAccount, Organization, PaymentRoute, User, WebhookEvent
@@ -374,7 +374,7 @@ def usable(event: Event) -> list[GatewayAccount]:
     found = db.session.scalars(select(GatewayAccount).where(GatewayAccount.purpose == "one_off", GatewayAccount.secret_key.is_not(None))
                                .order_by(GatewayAccount.mode, GatewayAccount.provider, GatewayAccount.name)).all()
     on = [account for account in found if account.enabled or account.id == event.gateway_account_id]
-    live = any(account.mode == "live" and account.enabled for account in on)
+    live = paying.takes_real_money(found)
     return [account for account in on if account.mode == "live" or not live]
 
 

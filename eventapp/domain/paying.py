@@ -72,11 +72,22 @@ def account_for(event: Event, method: str) -> GatewayAccount | None:
     """
     if method not in WINDOW:
         return None
-    accounts = db.session.scalars(select(GatewayAccount).where(
-        GatewayAccount.purpose == "one_off", GatewayAccount.secret_key.is_not(None), GatewayAccount.enabled).order_by(GatewayAccount.id)).all()
-    mode = "live" if any(one.mode == "live" for one in accounts) else "test"
-    return next((one for one in accounts if one.mode == mode and not one.unhealthy and takes(one, method, event.currency)
+    accounts = all_accounts()
+    mode = "live" if takes_real_money(accounts) else "test"
+    return next((one for one in accounts if one.enabled and one.mode == mode and not one.unhealthy and takes(one, method, event.currency)
                  and (one.id == event.gateway_account_id if event.gateway_account_id else one.for_all_events)), None)
+
+
+def all_accounts() -> list[GatewayAccount]:
+    return list(db.session.scalars(select(GatewayAccount).where(
+        GatewayAccount.purpose == "one_off", GatewayAccount.secret_key.is_not(None)).order_by(GatewayAccount.id)))
+
+
+def takes_real_money(accounts: list[GatewayAccount]) -> bool:
+    """Whether one of them does, or has done so until it was switched off."""
+    live = [one for one in accounts if one.mode == "live"]
+    return any(one.enabled for one in live) or (bool(live) and db.session.scalar(select(exists().where(
+        Payment.account_id.in_([one.id for one in live])))))
 
 
 def takes(account: GatewayAccount, method: str, currency: str) -> bool:
@@ -114,13 +125,19 @@ def first_hold(event_id: int, method: str) -> datetime:
 
 
 def _open(order: Order, method: str, amount: int) -> Payment | None:
-    """A payment of this kind that can still be paid."""
+    """A payment of this kind that can still be paid. Not one at an account that refuses its keys, or that was for tests."""
     payment = db.session.scalar(select(Payment).where(
         Payment.order_id == order.id, Payment.method == method, Payment.amount == amount, Payment.status.in_(WAITING),
         Payment.problem.is_(None)).order_by(Payment.id.desc()).limit(1))
     if payment and payment.status == AWAITING_DEPOSIT and payment.due_at <= clock.now():
         return None
-    return payment
+    account = db.session.get(GatewayAccount, payment.account_id) if payment and payment.account_id else None
+    return None if account and payment.status != AWAITING_DEPOSIT and (account.unhealthy or was_for_tests(account)) else payment
+
+
+def was_for_tests(account: GatewayAccount) -> bool:
+    """Whether the organisation takes real money by now, so that what is paid there lets nobody in any more."""
+    return account.mode == "test" and takes_real_money(all_accounts())
 
 
 def _tax_free(order: Order, amount: int) -> int:
@@ -294,6 +311,8 @@ def returned(payment: Payment, hint: ReturnHint) -> str:
         return SETTLED
     if payment.problem or (payment.status in ENDED and not given_up(payment)):
         return CHANGED if payment.status == VOIDED and payable(order) else OVER
+    if was_for_tests(db.session.get(GatewayAccount, payment.account_id)):
+        return CHANGED
     if hint.claimed_amount not in (None, payment.amount) and not faults.guard_off("payment.returned_amount"):
         audit.record("payment.amount_differs", payment, by=audit.Actor("buyer", order.id),
                      before={"amount": payment.amount}, after={"amount": hint.claimed_amount})
@@ -319,9 +338,9 @@ def two_step(payment: Payment) -> bool:
 
 def _look(order: Order, payment: Payment) -> str:
     """The money may be there already, whatever has become of the order meanwhile: what is true is asked, and too much of it
-    goes back by itself."""
-    if registering.holding(registering.of_order(order)):
-        registering.hold(order, max(order.hold_until or clock.now(), clock.now() + config.active().hold))
+    goes back by itself. The places wait for the answer and no longer: this address can be opened without paying."""
+    if given_up(payment):
+        payment.status = PENDING
     attempts.prepare(payment, "look", {"order_ref": payment.gateway_order_id, "gateway_key": payment.gateway_key or ""})
     return ASKED
 
@@ -374,7 +393,7 @@ def end_hold(order: Order, *, by=audit.SYSTEM) -> None:
                                  .order_by(Payment.id)).all()
     if attempts.open_of_order(order, "confirm", "look", "issue") or any(one.problem for one in waiting):
         return  # the answer looks at the hold again; a difference waits for a person, and keeps the places meanwhile
-    unasked = [one for one in waiting if must_ask(one)]
+    unasked = [one for one in waiting if must_ask(one, order.hold_until)]
     if unasked:
         later("gateway_refresh", unasked, key=f"before release {order.hold_until.isoformat()}")
         return
@@ -383,11 +402,12 @@ def end_hold(order: Order, *, by=audit.SYSTEM) -> None:
         applying.close(payment, EXPIRED)
 
 
-def must_ask(payment: Payment) -> bool:
-    """A deposit may have come in the last minute: until the gateway has been asked after it, nothing is released."""
+def must_ask(payment: Payment, until: datetime) -> bool:
+    """A deposit may have come in the last minute, and a gateway that needs no confirm may have taken the money: until it has been
+    asked after that, nothing is released."""
     if payment.account_id is None or payment.status not in (AWAITING_DEPOSIT, PENDING, AUTHORIZED):
         return False
-    after = payment.due_at + GRACE if payment.due_at else payment.created_at
+    after = payment.due_at + GRACE if payment.due_at else payment.created_at if two_step(payment) else until
     return payment.checked_at is None or payment.checked_at < after
 
 

@@ -9,7 +9,7 @@ from eventapp import audit, clock, crypto
 from eventapp.domain import Refused, calling, connecting_gateways, paying, refund_rules
 from eventapp.domain.connecting_gateways import Keys
 from eventapp.extensions import db
-from eventapp.models import AuditLog, GatewayAccount, OutboxItem, PaymentRoute
+from eventapp.models import AuditLog, GatewayAccount, OutboxItem, Payment, PaymentRoute
 from tests.shop import KEYS, id_of
 
 LIST = "/seoul-ubf/admin/settings/payments"
@@ -417,3 +417,33 @@ def test_another_organisations_account_is_one_that_is_not_there(busan_owner, sho
     for path in ("/check", "/switch", "/live"):
         assert busan_owner.post(f"/busan-meetup/admin/settings/payments/{shop.account.id}{path}").status_code == 404
     assert db.session.scalar(select(OutboxItem.id).where(OutboxItem.kind == "gateway_check")) is None
+
+
+def test_41_a_live_account_that_is_switched_off_leaves_no_way_in_for_nothing(seoul_owner, shop, live):
+    """It has taken real money: until it is on again nobody pays, and the test account stays what it is for."""
+    order = shop.place()
+    again(shop, live).enabled = True
+    db.session.get(Payment, shop.payment(order).id).account_id = live.id
+    db.session.commit()
+    assert seoul_owner.post(f"{LIST}/{live.id}/switch", {}).status_code == 303
+    shop.enter()
+    event = shop.world.seoul.event()
+    assert not again(shop, live).enabled and paying.account_for(event, "card") is None
+    assert shop.account.id not in [account.id for account in connecting_gateways.usable(event)]
+
+
+def test_41_what_was_begun_for_tests_is_not_paid_for_tests_afterwards(shop, live):
+    order = shop.place()
+    location = shop.approve(shop.payment(order))
+    again(shop, live).enabled = True
+    db.session.commit()
+    assert "code=ORDER_CHANGED" in shop.browser_of(order).get(location).headers["Location"]
+    assert shop.attempts(shop.payment(order)) == [] and paying.begin(shop.fresh(order), "card").account_id == id_of(live)
+
+
+def test_a_payment_begun_at_an_account_that_refuses_its_keys_is_begun_anew_elsewhere(shop):
+    order = shop.place()
+    again(shop, shop.account).unhealthy = "UNAUTHORIZED_KEY"
+    other = connecting_gateways.connect_account("toss", mode="test", client_key=KEYS[0], secret_key=KEYS[1], name="other")
+    db.session.commit()
+    assert paying.begin(shop.fresh(order), "card").account_id == id_of(other)

@@ -1,0 +1,103 @@
+"""Where the money is taken in the gateway's own page, without a confirm of ours: what may happen behind our back."""
+from datetime import timedelta
+
+from eventapp import clock
+from eventapp.domain import calling, paying
+from eventapp.extensions import db
+from tests.domain.test_paying import reconcile
+from tests.domain.test_portone_cases import automatic, portone_settings  # noqa: F401 - fixtures
+from tests.gateway import inbox  # noqa: F401
+from tests.public.test_stripe_flow import PAGE, shop  # noqa: F401 - a fixture
+
+
+def paid_behind_our_back(at, order, **how) -> str:
+    """The buyer pays and never comes back, and the notices are lost; answers where the browser was to go."""
+    return at.control("pay", order, **how)["location"]
+
+
+def test_coming_back_again_and_again_without_paying_keeps_no_place(shop):  # noqa: F811
+    order = shop.place()
+    shop.opened(order)
+    back = shop.control("close", order)["location"].replace("/fail", "/success") + f"&session_id={shop.payment(order).gateway_key}"
+    for _round in range(3):
+        shop.later(minutes=10)
+        shop.work()
+        shop.browser_of(order).get(back.removeprefix("http://localhost"))
+        shop.work()
+    assert shop.statuses(order) == ["expired"]
+
+
+def test_money_that_is_taken_after_the_hold_is_found_without_a_notice(shop):  # noqa: F811
+    """The page is open longer than the places are kept."""
+    order = shop.place()
+    shop.opened(order)
+    shop.later(minutes=20)
+    shop.work()
+    assert shop.statuses(order) == ["expired"]
+    paid_behind_our_back(shop, order)
+    shop.later(hours=1)
+    reconcile(shop)
+    assert shop.balanced() and shop.statuses(order) == ["confirmed"]
+
+
+def test_money_that_is_taken_in_the_last_minute_of_a_long_hold_is_asked_for(automatic):  # noqa: F811
+    """Looked at once when it was young, and never again until the hold ends."""
+    order = automatic.place()
+    payment = automatic.payment(order)
+    automatic.open(payment)
+    automatic.fresh(order).hold_until = clock.now() + timedelta(days=2)
+    db.session.commit()
+    automatic.later(minutes=5)
+    reconcile(automatic)
+    automatic.later(hours=47)
+    automatic.work()
+    automatic.approve(automatic.payment(order))
+    automatic.later(hours=3)
+    paying.end_hold(automatic.fresh(order))
+    db.session.commit()
+    automatic.work()
+    assert automatic.statuses(order) == ["confirmed"] and automatic.balanced()
+
+
+def test_a_page_that_has_ended_leads_to_a_new_one_though_nobody_told_us(shop):  # noqa: F811
+    order = shop.place()
+    shop.later(minutes=10)
+    shop.opened(order)
+    shop.fresh(order).hold_until = clock.now() + timedelta(days=2)
+    db.session.commit()
+    dead = shop.payment(order).checkout_url
+    shop.later(minutes=50)
+    reconcile(shop)
+    browser = shop.browser_of(order)
+    assert dead not in browser.get(PAGE).text
+    browser.post(PAGE, {"method": "card"})
+    shop.work()
+    new = shop.payment(order).checkout_url
+    assert new and new != dead and new in browser.get(PAGE).text.replace("&amp;", "&")
+
+
+def test_a_bank_that_takes_days_is_believed_after_the_hold(shop):  # noqa: F811
+    """Nobody is told that nothing was charged."""
+    order = shop.place()
+    shop.opened(order)
+    shop.later(minutes=20)
+    shop.work()
+    assert shop.payment(order).status == "expired"
+    shop.come_back(order, paid_behind_our_back(shop, order, delayed=True))
+    assert (shop.payment(order).status, paying.state(shop.payment(order))) == ("awaiting_deposit", "awaiting")
+    shop.control("deposit", order)
+    shop.later(hours=2)
+    reconcile(shop)
+    assert shop.balanced() and shop.statuses(order) == ["confirmed"]
+
+
+def test_a_bank_that_takes_days_is_learnt_of_by_looking(shop):  # noqa: F811
+    order = shop.place()
+    shop.opened(order)
+    shop.later(minutes=20)
+    shop.work()
+    paid_behind_our_back(shop, order, delayed=True)
+    calling.refresh(shop.payment(order))
+    db.session.commit()
+    payment = shop.payment(order)
+    assert (payment.status, payment.problem) == ("awaiting_deposit", None)
