@@ -57,6 +57,8 @@ OPENED_FOR = timedelta(minutes=40)
 """How long a gateway's own page stays open at least: Stripe takes half an hour and more, counted from when it hears of it."""
 ASKING = ("open", "confirm", "look", "issue")
 """What is asked of a gateway so that money comes."""
+WORTH_HEARING = timedelta(days=3)
+"""How long a notice that could not be looked into is tried again."""
 ASKED, SETTLED, OVER, CHANGED, AMOUNT_DIFFERS, GONE = "asked", "settled", "over", "changed", "amount_differs", "gone"
 
 faults.register_guard("payment.returned_amount", "payment.hold", "payment.first_wins", "payment.changed")
@@ -422,22 +424,33 @@ def reconcile() -> None:
         refunding.void(payment)
     for payment in db.session.scalars(_awaited_from_nobody()).all():
         payment.status = VOIDED
-    stuck = select(PaymentAttempt).where(PaymentAttempt.state.in_(attempts.OPEN),
-                                         func.coalesce(PaymentAttempt.sent_at, PaymentAttempt.created_at) < now - timedelta(hours=2))
+    stuck = select(PaymentAttempt).where(
+        PaymentAttempt.state.in_(attempts.OPEN), func.coalesce(PaymentAttempt.sent_at, PaymentAttempt.created_at) < now - timedelta(hours=2),
+        ~_has_job([*attempts.JOBS.values(), *attempts.RECEIPTS.values()], "payment_attempt_id", PaymentAttempt)).order_by(PaymentAttempt.id)
     for attempt in db.session.scalars(stuck.limit(200)).all():
         later(attempts.job_of(attempt.operation), attempt, key=f"stuck {now:%Y%m%d%H}")
-    unheard = select(WebhookEvent).where(WebhookEvent.state == "received", WebhookEvent.created_at < now - timedelta(minutes=5))
+    unheard = select(WebhookEvent).where(
+        WebhookEvent.state == "received", WebhookEvent.created_at.between(now - WORTH_HEARING, now - timedelta(minutes=5)),
+        ~_has_job(["gateway_webhook"], "webhook_event_id", WebhookEvent)).order_by(WebhookEvent.id)
     for event in db.session.scalars(unheard.limit(200)).all():
         later("gateway_webhook", event, key=f"unheard {now:%Y%m%d%H}")
 
 
+def _has_job(kinds: list[str], argument: str, model):
+    """Whether a job about it is still to come: another each hour would come to dozens."""
+    return exists().where(OutboxItem.org_id == model.org_id, OutboxItem.kind.in_(kinds), OutboxItem.done_at.is_(None),
+                          OutboxItem.dead_at.is_(None), OutboxItem.payload[argument].as_integer() == model.id)
+
+
 def _doubtful(now: datetime):
-    """Begun and not heard of; waiting for a deposit; given back and not yet arrived. Each at its own pace, and none of those
-    that a job asks about already."""
+    """Begun and not heard of; keeping places beyond their time, because nobody has answered; waiting for a deposit; given back and
+    not yet arrived. Each at its own pace, and none of those that a job asks about already."""
     asked = func.coalesce(Payment.checked_at, Payment.created_at)
     young = Payment.created_at > now - timedelta(minutes=45)
     silent = func.coalesce(Payment.checked_at + timedelta(minutes=3), Payment.created_at) < now - timedelta(minutes=2)
     begun = Payment.status.in_((CREATED, PENDING, AUTHORIZED)) & young & silent
+    over = exists().where(Order.org_id == Payment.org_id, Order.id == Payment.order_id, Order.hold_until < now - timedelta(minutes=10))
+    overdue = Payment.status.in_((PENDING, AUTHORIZED)) & over & (asked < now - timedelta(minutes=10))
     waiting = (Payment.status == AWAITING_DEPOSIT) & (asked < now - timedelta(hours=1))
     due = (Payment.status == AWAITING_DEPOSIT) & (Payment.due_at + GRACE <= now) & (asked < Payment.due_at + GRACE)
     going_back = (Payment.status == REFUND_PENDING) & (asked < now - timedelta(hours=6))
@@ -445,7 +458,7 @@ def _doubtful(now: datetime):
         OutboxItem.org_id == Payment.org_id, OutboxItem.kind == "gateway_refresh", OutboxItem.done_at.is_(None),
         OutboxItem.dead_at.is_(None), (OutboxItem.run_at <= now) | (OutboxItem.attempts > 0),
         OutboxItem.payload["payment_id"].as_integer() == Payment.id)
-    return select(Payment).where(Payment.account_id.is_not(None), begun | waiting | due | going_back,
+    return select(Payment).where(Payment.account_id.is_not(None), begun | overdue | waiting | due | going_back,
                                  ~being_asked).order_by(Payment.id).limit(500)
 
 

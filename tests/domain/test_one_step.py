@@ -1,9 +1,12 @@
 """Where the money is taken in the gateway's own page, without a confirm of ours: what may happen behind our back."""
 from datetime import timedelta
 
-from eventapp import clock
-from eventapp.domain import calling, paying
+from sqlalchemy import select, update
+
+from eventapp import clock, outbox
+from eventapp.domain import attempts, calling, paying
 from eventapp.extensions import db
+from eventapp.models import OutboxItem, WebhookEvent
 from tests.domain.test_paying import reconcile
 from tests.domain.test_portone_cases import automatic, portone_settings  # noqa: F401 - fixtures
 from tests.gateway import inbox  # noqa: F401
@@ -101,3 +104,36 @@ def test_a_bank_that_takes_days_is_learnt_of_by_looking(shop):  # noqa: F811
     db.session.commit()
     payment = shop.payment(order)
     assert (payment.status, payment.problem) == ("awaiting_deposit", None)
+
+
+def test_places_are_free_at_last_though_the_question_before_was_never_answered(automatic):  # noqa: F811
+    """The gateway was away for so long that the job has given up."""
+    order = automatic.place()
+    automatic.open(automatic.payment(order))
+    automatic.later(minutes=20)
+    paying.end_hold(automatic.fresh(order))
+    db.session.execute(update(OutboxItem).where(OutboxItem.kind == "gateway_refresh").values(dead_at=clock.now()))
+    db.session.commit()
+    automatic.work()
+    assert automatic.statuses(order) == ["pending_payment"]
+    automatic.later(hours=3)
+    reconcile(automatic)
+    assert automatic.statuses(order) == ["expired"]
+
+
+def test_what_nobody_answers_is_asked_by_one_job_at_a_time(automatic):  # noqa: F811
+    order = automatic.place()
+    automatic.open(automatic.payment(order))
+    automatic.enter()
+    attempts.prepare(automatic.payment(order), "look", {"order_ref": automatic.order_ref(order), "gateway_key": ""})
+    notice = WebhookEvent(account_id=automatic.account.id, delivery_id="d1", headers={}, body=b"{}")
+    db.session.add(notice)
+    db.session.flush()
+    outbox.later("gateway_webhook", notice, key="taken")
+    db.session.commit()
+    for _hour in range(5):
+        clock.offset += timedelta(hours=3)
+        paying.reconcile()
+        db.session.commit()
+    kinds = db.session.scalars(select(OutboxItem.kind).where(OutboxItem.kind.in_(("gateway_look", "gateway_webhook")))).all()
+    assert sorted(kinds) == ["gateway_look", "gateway_webhook"]
