@@ -24,6 +24,7 @@ from eventapp.domain import (
     noticing,
     paying,
     resending,
+    resolving,
     settlements,
     ticketing,
     uploading,
@@ -35,6 +36,7 @@ from eventapp.models import (
     EmailMessage,
     GatewayAccount,
     Order,
+    Organization,
     Payment,
     PaymentAttempt,
     Refund,
@@ -348,6 +350,16 @@ def mail_reset_password(user_id, base, locale):
 @job
 def mail_password_changed(user_id, base):
     accounts.mail_password_changed(db.session.get(User, user_id), base)
+
+
+@job
+def mail_payment_reversed(order_id, about):
+    ticketing.mail_payment_reversed(db.session.get(Order, order_id), about)
+
+
+@job
+def mail_payments_to_decide(organization_id, user_id):
+    resolving.mail_to_decide(db.session.get(Organization, organization_id), user_id)
 
 
 @job

@@ -68,7 +68,7 @@ def values(kind, locale="ko", **changes):
         "paragraphs": [[[(TEXTS[locale]["people"][0], False)]], [[("10:00", False)], [("https://events.example/x", True)]]],
         "name": TEXTS[locale]["people"][0], "link": link,
         "login_url": "https://events.example/auth/login", "reset_url": "https://events.example/auth/reset",
-        "hours": 24, "minutes": 30, "count": 3, "gateway": "TossPayments", "code": "UNAUTHORIZED_KEY"} | changes
+        "hours": 24, "minutes": 30, "count": 3, "gateway": "TossPayments", "organizer": TEXTS[locale]["organization"], "code": "UNAUTHORIZED_KEY"} | changes
     return {name: everything[name] for name in mail.KINDS[kind]}
 
 

@@ -9,7 +9,7 @@ from datetime import timedelta
 from sqlalchemy import or_, select
 
 from eventapp import audit, clock, config, crypto, faults
-from eventapp.domain import cash_receipting, ledger, refunding, registering
+from eventapp.domain import cash_receipting, checking_in, ledger, refunding, registering
 from eventapp.domain.attempts import lock, open_of
 from eventapp.domain.refunding import needs_a_person
 from eventapp.extensions import db
@@ -149,6 +149,8 @@ def lost_key(dispute) -> str:
 
 def money_came(order: Order, payment: Payment, snapshot: GatewayPayment, *, by) -> None:
     """The first payment of an order confirms it; a second one, or one that is too late, goes back."""
+    if payment.problem and payment.problem["kind"] == REVERSED:
+        payment.problem = None
     second = ledger.paid(order) > 0 and ledger.owed(order) <= 0 and not faults.guard_off("payment.second")
     ledger.pay(payment, f"{payment.gateway_order_id} {ledger.arrivals(payment) + 1}")
     audit.record("payment.paid", payment, by=by, after={"amount": payment.amount})
@@ -171,9 +173,14 @@ def money_went(order: Order, payment: Payment, *, by) -> None:
     ledger.reverse(payment, f"{payment.gateway_order_id} {ledger.arrivals(payment)}")
     audit.record("payment.reversed", payment, by=by, after={"amount": payment.amount})
     log.error("a deposit was taken back", extra={"payment_id": payment.id})
-    registering.money_taken_back(order, by=by)
+    inside = checking_in.inside(registering.of_order(order))
+    rest = registering.money_taken_back(order, by=by)
+    if rest and inside:  # nobody is turned out of the hall by a bank
+        needs_a_person(payment, REVERSED, payment.amount, 0, by=by)
     if payment.status == AWAITING_DEPOSIT:
         wait_for_deposit(order, payment)
+        if rest:
+            later("mail_payment_reversed", order, key=f"{payment.id} {ledger.arrivals(payment)}", about=f"{payment.id} {ledger.arrivals(payment)}")
     else:
         registering.hold(order, clock.now() + config.active().hold)
 

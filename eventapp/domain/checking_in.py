@@ -19,6 +19,7 @@ from eventapp.domain import Refused
 from eventapp.extensions import db
 from eventapp.languages import _
 from eventapp.models import CheckIn, Checkpoint, Event, LineItem, Program, Registration, Status
+from eventapp.models.base import among
 from eventapp.tickets import codes
 
 OLDEST = timedelta(days=14)
@@ -245,6 +246,11 @@ def enter(registrations, checkpoint: Checkpoint, *, by: audit.Actor, at: datetim
 
 
 # -- afterwards -----------------------------------------------------------------------------------------------
+
+def inside(registrations) -> list[int]:
+    """Which of them have been let in somewhere."""
+    return list(db.session.scalars(select(CheckIn.registration_id).where(among(CheckIn.registration_id, [one.id for one in registrations]), *STANDING)))
+
 
 def undo(check_ins, *, by: audit.Actor) -> list[CheckIn]:
     """Take entries back: whoever had them may enter again. Those that were still standing."""

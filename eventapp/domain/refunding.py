@@ -17,7 +17,7 @@ from eventapp.domain.attempts import lock, open_of, prepare
 from eventapp.domain.refund_rules import Tier
 from eventapp.extensions import db
 from eventapp.languages import _
-from eventapp.models import Event, LineItem, Order, Payment, Refund, Registration, Status
+from eventapp.models import Event, LineItem, Membership, Order, Organization, Payment, Refund, Registration, Status
 from eventapp.models.base import among
 from eventapp.outbox import later
 from eventapp.payments import PROVIDERS
@@ -45,6 +45,8 @@ OVERTAKEN = "OVERTAKEN"
 SURPLUS = ("overpaid", "refund_by_hand", "not_given_back")
 """Problems that are over when nothing is too much any more."""
 LONGEST_REASON = 200
+FROM_OUTSIDE = ("differs", "external_refund", "disputed", "refund_refused", "refund_failed", "refund_overtaken", "unresolved", "went_back", "reversed")
+"""What nobody here has caused, and somebody should hear of without looking."""
 
 
 # -- what it comes to ----------------------------------------------------------------------------------
@@ -487,3 +489,13 @@ def needs_a_person(payment: Payment, kind: str, expected, found, *, by=audit.SYS
     if payment.problem != problem:
         payment.problem = problem
         audit.record("payment.needs_a_person", payment, by=by, after=problem)
+        if kind in FROM_OUTSIDE:
+            _tell_owners(payment)
+
+
+def _tell_owners(payment: Payment) -> None:
+    """By one letter at the next full hour, about all that waits by then."""
+    organization = db.session.get(Organization, payment.org_id)
+    at = (clock.now() + timedelta(hours=1)).replace(minute=0, second=0, microsecond=0)
+    for owner in db.session.scalars(select(Membership.user_id).where(Membership.org_id == payment.org_id, Membership.role == "ORG_OWNER")).all():
+        later("mail_payments_to_decide", organization, key=f"{owner} {at:%Y%m%d%H}", run_at=at, user_id=owner)

@@ -130,15 +130,16 @@ def take_again(event: Event, late, by) -> bool:
     return True
 
 
-def money_taken_back(order: Order, *, by) -> None:
+def money_taken_back(order: Order, *, by) -> bool:
     """The bank reversed a deposit: tickets no longer hold, the money is awaited again. Where it was only the difference for what
-    was added later, the rest stays paid and the tickets stay."""
+    was added later, the rest stays paid and the tickets stay. Whether tickets rest now."""
     confirmed = with_status(of_order(order), Status.CONFIRMED)
     if not confirmed or ledger.paid(order) > 0:
-        return
+        return False
     must_move(confirmed, Status.PENDING_PAYMENT, by=by, action="registration.payment_reversed", paid_at=None, confirmed_at=None)
     db.session.execute(update(Registration).where(Registration.id.in_([one.id for one in confirmed]))
                        .values(ticket_version=Registration.ticket_version + 1))
+    return True
 
 
 def expire(order: Order, *, by=audit.SYSTEM) -> bool:

@@ -201,6 +201,15 @@ def mail_payment_due(order: Order) -> None:
         to_buyer(papers, "payment_due", deposit=deposit, about=_account(papers, deposit), owed=owed)
 
 
+def mail_payment_reversed(order: Order, about: str) -> None:
+    """The bank took a deposit back; not any more when it has come again."""
+    papers, owed = Papers(order), ledger.owed(order)
+    with force_locale(order.locale):
+        deposit = papers.deposit()
+    if owed > 0 and deposit:
+        to_buyer(papers, "payment_reversed", deposit=deposit, about=about, owed=owed)
+
+
 def mail_payment_reminder(order: Order) -> None:
     """Once, before a hold ends, to those who still owe."""
     papers, owed = Papers(order), ledger.owed(order)

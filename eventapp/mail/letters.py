@@ -26,12 +26,14 @@ KINDS = {
     "refund_requested": ("organization", "event", "order", "amount", "account"),  # account: as it may be shown, or empty
     "payment_refunded": ("organization", "event", "order", "amount", "account"),  # amount: what goes back, in order.currency
     "late_payment_refunded": ("organization", "event", "order", "amount"),
+    "payment_reversed": ("organization", "event", "order", "deposit"),  # the bank took a deposit back
     "message": ("organization", "event", "subject", "paragraphs"),  # of `messaging.pieces`
     "verify_email": ("organization", "name", "link", "hours"),
     "reset_password": ("organization", "name", "link", "minutes"),
     "email_already_registered": ("organization", "name", "login_url", "reset_url"),
     "password_changed": ("organization", "name", "reset_url"),
     "gateway_account_unhealthy": ("organization", "name", "gateway", "code", "link"),
+    "payments_to_decide": ("organization", "name", "organizer", "count", "link"),
     "claim_orders": ("organization", "name", "link", "count", "hours"),
 }
 

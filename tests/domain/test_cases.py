@@ -9,11 +9,20 @@ import pytest
 from sqlalchemy import create_engine, select, text
 
 from eventapp import audit, clock, faults, outbox
-from eventapp.domain import applying, calling, ledger, paying, refunding, registering
-from eventapp.domain.attempts import prepare
+from eventapp.domain import calling, ledger, paying, refunding, registering
 from eventapp.extensions import db
-from eventapp.models import BulkOperation, CheckIn, Document, EmailMessage, Event, LedgerEntry, OutboxItem, Payment, PaymentAttempt, Refund, WebhookEvent
-from eventapp.payments.provider import GatewayUnknown
+from eventapp.models import (
+    BulkOperation,
+    CheckIn,
+    Checkpoint,
+    Document,
+    EmailMessage,
+    Event,
+    OutboxItem,
+    PaymentAttempt,
+    Refund,
+    WebhookEvent,
+)
 from tests.api.test_webhooks import changed, fetches, post
 from tests.domain.test_refunding import ACCOUNT, HALF, agree, by_account, by_hand, by_transfer, cancel
 from tests.gateway import BROWSER, inbox  # noqa: F401
@@ -337,3 +346,62 @@ def test_54_what_was_paid_stays_when_the_buyers_account_is_gone(shop, seoul_owne
     assert [shop.entries(order), shop.payment(order).status, len(db.session.scalars(select(Document)).all())] == before
     assert seoul_owner.get(f"{DESK}/payments/{shop.payment(order).id}").status_code == 200
     assert shop.statuses(order) == ["confirmed"] and shop.balanced()
+
+
+# -- who is told -----------------------------------------------------------------------------------------------
+
+def told_owners(mailbox) -> list[str]:
+    return [letter["Subject"] for letter in mailbox() if letter["To"] == "owner@seoul-ubf.example"]
+
+
+def test_23_a_deposit_taken_back_is_told_and_who_is_inside_waits_for_a_person(shop, mailbox, seoul_owner):
+    order = by_account(shop)
+    row = registering.of_order(order)[0]
+    checkpoint = db.session.scalar(select(Checkpoint).where(Checkpoint.event_id == order.event_id))
+    db.session.add(CheckIn(registration_id=row.id, checkpoint_id=checkpoint.id, at=clock.now(), nonce="n"))
+    db.session.commit()
+
+    def bank(call):
+        shop.gateway.control(call, order_id=shop.payment(order).gateway_order_id)
+        calling.refresh(shop.payment(order))
+        db.session.commit()
+        shop.work()
+    bank("reversal")
+    payment = shop.payment(order)
+    assert (payment.problem["kind"], shop.statuses(order)) == ("reversed", ["pending_payment"])
+    letters = [letter for letter in mailbox() if letter["To"] == order.email]
+    assert payment.virtual_account["number"] in letters[-1].get_body(("plain",)).get_content()
+    assert db.session.scalars(select(EmailMessage.kind).order_by(EmailMessage.id)).all()[-1] == "payment_reversed"
+    assert "has been let in with these tickets" in seoul_owner.get(f"{DESK}/payments/{payment.id}").text
+    shop.later(minutes=61)
+    shop.work()
+    assert len(told_owners(mailbox)) == 1
+    bank("deposit")
+    assert (shop.payment(order).problem, shop.statuses(order)) == (None, ["confirmed"]) and shop.balanced()
+
+
+def test_8_27_34_owners_get_one_letter_about_all_that_needs_them(shop, mailbox):
+    shop.later(minutes=65 - clock.now().minute)  # they are to fall into one hour
+    orders = [shop.pay(people=2) for _ in range(2)]
+    for order in orders:
+        shop.gateway.control("cancel", order_id=shop.payment(order).gateway_order_id, amount=30_000)
+        calling.refresh(shop.payment(order))
+        db.session.commit()
+    shop.gateway.fault("confirm", "wrong_amount")
+    shop.pay()
+    assert told_owners(mailbox) == []
+    shop.later(minutes=61)
+    shop.work()
+    subject, = told_owners(mailbox)
+    assert "3" in subject
+
+
+def test_27_no_letter_goes_when_somebody_was_faster(shop, mailbox):
+    order = shop.pay(people=2)
+    shop.gateway.control("cancel", order_id=shop.payment(order).gateway_order_id, amount=30_000)
+    calling.refresh(shop.payment(order))
+    shop.payment(order).problem = None
+    db.session.commit()
+    shop.later(minutes=61)
+    shop.work()
+    assert told_owners(mailbox) == []

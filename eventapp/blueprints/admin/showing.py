@@ -186,6 +186,7 @@ PROBLEMS = {
     "external_refund": _l("A part was given back at the payment company itself. Say for what it was."),
     "disputed": _l("The card holder contests this payment at the card company. Nothing can be refunded until that is decided."),
     "unresolved": _l("The payment company has not answered for two days. Look at it there."),
+    "reversed": _l("The bank took the deposit back, and somebody has been let in with these tickets. Ask them for the money."),
     "went_back": _l("The payment company now shows less than it did before. Compare both before you do anything."),
 }
 
@@ -205,7 +206,7 @@ def payments(order: Order) -> list[Paid]:
 SECRET = re.compile(r"(/(?:orders|tickets)/)[A-Za-z0-9_-]{12,}")
 LETTERS = {
     "order_received": _l("Registration received"), "order_approved": _l("Approved"), "order_rejected": _l("Not accepted"),
-    "payment_due": _l("Where to transfer the money"), "payment_reminder": _l("Payment reminder"),
+    "payment_due": _l("Where to transfer the money"), "payment_reversed": _l("Deposit taken back by the bank"), "payment_reminder": _l("Payment reminder"),
     "order_confirmed": _l("Confirmation with tickets"), "ticket": _l("Ticket"), "order_expired": _l("Expired without payment"),
     "order_cancelled": _l("Cancellation"), "order_changed": _l("Change of programs"), "payment_refunded": _l("Refund"),
     "late_payment_refunded": _l("Refund of a late payment"), "refund_needs_account": _l("Asking for an account for the refund"),
