@@ -249,11 +249,17 @@ def current(order: Order) -> Payment | None:
 
 def payable(order: Order) -> bool:
     """Whether the order waits for money: to be confirmed, or for what was added to it since. Where money went back without us
-    a person decides first."""
+    a person decides first, and nobody is asked twice for money that is on its way."""
     registrations = registering.of_order(order)
-    if not registering.holding(registrations) or ledger.owed(order) <= 0:
+    if not registering.holding(registrations) or ledger.owed(order) <= 0 or on_its_way(order):
         return False
     return bool(registering.with_status(registrations, Status.PENDING_PAYMENT)) or not _doubted(order)
+
+
+def on_its_way(order: Order) -> bool:
+    """Whether the buyer has paid in a way that takes the bank some days."""
+    return db.session.scalar(select(exists().where(Payment.order_id == order.id, Payment.account_id.is_not(None),
+                                                   Payment.status == AWAITING_DEPOSIT, Payment.virtual_account.is_(None))))
 
 
 def _doubted(order: Order) -> bool:

@@ -1,4 +1,5 @@
 """Where the money is taken in the gateway's own page, without a confirm of ours: what may happen behind our back."""
+import re
 from datetime import timedelta
 
 from sqlalchemy import select, update
@@ -137,3 +138,17 @@ def test_what_nobody_answers_is_asked_by_one_job_at_a_time(automatic):  # noqa: 
         db.session.commit()
     kinds = db.session.scalars(select(OutboxItem.kind).where(OutboxItem.kind.in_(("gateway_look", "gateway_webhook")))).all()
     assert sorted(kinds) == ["gateway_look", "gateway_webhook"]
+
+
+def test_nobody_is_asked_twice_for_money_that_a_bank_takes_days_to_send(shop):  # noqa: F811
+    order = shop.place()
+    shop.opened(order)
+    browser = shop.browser_of(order)
+    pay_link = re.search(r"/seoul-ubf/wmc-2026/pay/[\w.-]+", browser.get(PAGE).text)[0]
+    shop.come_back(order, paid_behind_our_back(shop, order, delayed=True))
+    assert browser.get(PAGE).status_code == 303
+    page = browser.get("/registration/success").text
+    assert "on its way" in page and "/register/payment" not in page
+    page = shop.app.test_client().get(pay_link).text
+    assert "on its way" in page and "<form" not in page.partition("<main")[2].partition("</main>")[0]
+    assert browser.post(PAGE, {"method": "card"}).status_code == 303 and len(shop.fresh(order).payments) == 1

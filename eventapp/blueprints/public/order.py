@@ -59,7 +59,7 @@ def order_values(papers: ticketing.Papers) -> dict:
         "tickets": {one.id: url_for("public.ticket.show", event=papers.event.slug, token=ticketing.ticket_token(one))
                     for one in papers.confirmed},
         "lines": showing.order_lines(papers.registrations), "owed": owed, "paid": paid,
-        "payable": payable,
+        "payable": payable, "on_its_way": owed > 0 and paying.on_its_way(order),
         "pay_link": url_for("public.pay.show", event=papers.event.slug, token=ticketing.pay_token(order), _external=True) if payable else "",
         "deposit": papers.deposit(), "pay_by": papers.pay_by,
         "why_not_cancel": withdrawing.why_not(papers.event, papers.registrations),

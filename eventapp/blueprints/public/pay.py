@@ -48,14 +48,14 @@ def begin(order: Order, event) -> None:
 
 
 def standing(order: Order, papers: ticketing.Papers) -> str:
-    """checking, opening, open, deposit, failed, paid, or nothing: what the page is about."""
+    """checking, opening, open, deposit, failed, coming, paid, or nothing: what the page is about."""
     payment = paying.current(order)
     state = paying.state(payment) if payment else "failed"
     if state == "checking":
         return state
     if not paying.payable(order):
         held = registering.holding(registering.of_order(order))
-        return "paid" if held and ledger.paid(order) > 0 else "nothing"
+        return "coming" if held and paying.on_its_way(order) else "paid" if held and ledger.paid(order) > 0 else "nothing"
     if state == "opening":
         return state
     return "deposit" if papers.deposit() else "open" if state == "open" else "failed"
