@@ -285,11 +285,11 @@ def contested(order: Order, payment: Payment, snapshot: GatewayPayment, *, by) -
 
 
 def taken_by_dispute(snapshot: GatewayPayment) -> list[GatewayRefund]:
-    """What a lost dispute has taken, where the gateway does not show it among the refunds."""
+    """What a lost dispute has taken, where the gateway does not show it among the refunds. What had gone back before is not the
+    buyer's a second time, though a card holder may contest the whole."""
     dispute = snapshot.dispute
-    if dispute is None or dispute.status != "lost" or not dispute.amount:
-        return []
-    return [GatewayRefund(lost_key(dispute), dispute.amount, refunding.CHARGEBACK, "done", None)]
+    amount = min(dispute.amount, snapshot.balance) if dispute and dispute.status == "lost" else 0
+    return [GatewayRefund(lost_key(dispute), amount, refunding.CHARGEBACK, "done", None)] if amount else []
 
 
 def refund_came_back(payment: Payment, found: GatewayRefund, *, by) -> None:

@@ -11,13 +11,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-from sqlalchemy import func, or_, select
+from sqlalchemy import exists, func, or_, select
 
 from eventapp import audit, clock, config, crypto
 from eventapp.domain import Refused, RefusedFields, accounts, calling, paying
 from eventapp.extensions import db
 from eventapp.languages import _, _l, force_locale
-from eventapp.models import Directory, Event, GatewayAccount, Organization, PaymentRoute, User, WebhookEvent
+from eventapp.models import Directory, Event, GatewayAccount, Organization, Payment, PaymentRoute, User, WebhookEvent
 from eventapp.outbox import NotYet, later
 from eventapp.payments import PROVIDERS
 from eventapp.payments.provider import GatewayUnknown
@@ -201,6 +201,8 @@ def change_keys(account: GatewayAccount, keys: Keys, *, by) -> None:
     """New keys of the same merchant. Empty secrets leave those that are there."""
     db.session.refresh(account, with_for_update=True)
     read_keys(account.provider, replace(keys, mode=account.mode), must_be=account.mode)
+    if keys.public.get("store_id", "") != account.public.get("store_id", "") and db.session.scalar(select(exists().where(Payment.account_id == account.id))):
+        raise Refused(_("Payments have been made through the present store, and could not be refunded through another one. Add another account for the new store."), "store_id")
     before, had_signing = {"key": account.secret_hint, "client_key": account.client_key}, account.webhook_secret is not None
     changed_signing = bool(keys.webhook_secret) and keys.webhook_secret != crypto.get(account, "webhook_secret")
     _put(account, keys)

@@ -42,8 +42,9 @@ def requests(feature: str, most: int, minutes: int):
 
 
 def notices(feature: str, most: int, minutes: int):
-    """At most so many calls of one address of ours that a machine posts to: each gateway account has its own."""
-    return _limit(feature, most, minutes, lambda: (request.view_args or {}).get("account") or "the only one")
+    """At most so many calls of one address of ours that a machine posts to: each gateway account has its own. From one network,
+    because a buyer's browser may see that address (PortOne's window is told it), and must not use up the gateway's share."""
+    return _limit(feature, most, minutes, lambda: f"{(request.view_args or {}).get('account') or 'the only one'} {address()}")
 
 
 def files(feature: str, most: int, minutes: int):

@@ -1,5 +1,6 @@
 """An organisation's gateway accounts: keys that can be written and not read, checked by a job, and the way to real money."""
 import re
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -447,3 +448,18 @@ def test_a_payment_begun_at_an_account_that_refuses_its_keys_is_begun_anew_elsew
     other = connecting_gateways.connect_account("toss", mode="test", client_key=KEYS[0], secret_key=KEYS[1], name="other")
     db.session.commit()
     assert paying.begin(shop.fresh(order), "card").account_id == id_of(other)
+
+
+def test_the_store_of_payments_that_were_made_is_not_exchanged(shop):
+    """They could neither be looked at nor given back."""
+    order = shop.place()
+    account = connecting_gateways.connect_account("portone", mode="test", client_key="store-demo0001", secret_key="portone_test_demo0001", public={
+        "store_id": "store-demo0001", "channel_key": "channel-key-demo0001", "approval": "manual"})
+    db.session.commit()
+    other = Keys("store-demo0002", "", "", "test", {"store_id": "store-demo0002", "channel_key": "channel-key-demo0001", "approval": "manual"})
+    connecting_gateways.change_keys(account, other, by=OWNER)
+    db.session.commit()
+    shop.payment(order).account_id = id_of(account)
+    db.session.commit()
+    with pytest.raises(Refused, match="through the present store"):
+        connecting_gateways.change_keys(account, replace(other, public=other.public | {"store_id": "store-demo0001"}), by=OWNER)

@@ -155,6 +155,10 @@ def test_37_one_address_takes_so_many_a_minute_and_another_is_not_held_up_by_it(
     path = connecting_gateways.webhook_path(other)
     db.session.commit()
     assert line.shop.app.test_client().post(path, json={"eventType": "METHOD_UPDATED"}).status_code == 200
+    line.shop.enter()
+    own = connecting_gateways.webhook_path(db.session.get(GatewayAccount, line.account.id))
+    elsewhere = line.shop.app.test_client().post(own, json={}, environ_base={"REMOTE_ADDR": "203.0.113.9"})
+    assert elsewhere.status_code == 400, "who has read the address in a page does not use up the gateway's share"
 
 
 def test_50_many_times_that_are_off_say_that_a_clock_is_wrong(line, seoul_owner, settings):

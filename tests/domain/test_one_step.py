@@ -1,13 +1,16 @@
 """Where the money is taken in the gateway's own page, without a confirm of ours: what may happen behind our back."""
 import re
+from dataclasses import replace
 from datetime import timedelta
 
 from sqlalchemy import select, update
 
-from eventapp import clock, outbox
-from eventapp.domain import attempts, calling, paying
+from eventapp import audit, clock, outbox
+from eventapp.domain import applying, attempts, calling, ledger, paying, refunding
 from eventapp.extensions import db
-from eventapp.models import OutboxItem, WebhookEvent
+from eventapp.models import GatewayAccount, OutboxItem, WebhookEvent
+from eventapp.payments import PROVIDERS
+from eventapp.payments.provider import Dispute, GatewayRef
 from tests.domain.test_paying import reconcile
 from tests.domain.test_portone_cases import automatic, portone_settings  # noqa: F401 - fixtures
 from tests.gateway import inbox  # noqa: F401
@@ -152,3 +155,18 @@ def test_nobody_is_asked_twice_for_money_that_a_bank_takes_days_to_send(shop):  
     page = shop.app.test_client().get(pay_link).text
     assert "on its way" in page and "<form" not in page.partition("<main")[2].partition("</main>")[0]
     assert browser.post(PAGE, {"method": "card"}).status_code == 303 and len(shop.fresh(order).payments) == 1
+
+
+def test_34_a_dispute_about_the_whole_takes_what_a_refund_had_left(shop):  # noqa: F811
+    order = shop.pay()
+    refunding.give_back(shop.payment(order), "a favour", by=audit.SYSTEM, amount=30_000)
+    db.session.commit()
+    shop.work()
+    payment = shop.payment(order)
+    account = calling.keys(db.session.get(GatewayAccount, payment.account_id))
+    found = PROVIDERS["stripe"].fetch(account, GatewayRef(gateway_key=payment.gateway_key))
+    lost = replace(found, dispute=Dispute("du_1", "lost", 100_000))
+    assert [applying.apply_snapshot(payment, lost) for _twice in range(2)] == ["applied", "applied"]
+    db.session.commit()
+    payment = shop.payment(order)
+    assert (payment.balance, ledger.held(payment), ledger.paid(shop.fresh(order))) == (0, 0, 0)
