@@ -6,23 +6,27 @@ KOREAN := eventapp/translations/ko/LC_MESSAGES/messages.po
 # Where it is set, every process compiles some thousand modules again, for 2 s each.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: run test test-slow test-servers bench pictures translations lint check clean environment
+.PHONY: run test test-browser test-slow test-servers bench pictures translations lint check clean environment
 
 run: environment ## everything on this machine, until Ctrl-C: PORT=8000 make run
 	@.ci/packages pdf || echo "Until then everything works but the PDF tickets."
 	@exec setpriv --pdeathsig TERM $(PYTHON) -m eventapp.supervisor
 
-test: environment ## the tests, in browsers too: make test ARGS="-k deposit"
+test: environment ## the tests: make test ARGS="-k deposit"
 	@.ci/browser
-	@$(PYTHON) -m pytest -q -n auto -m "not slow" $(ARGS)
+	@$(PYTHON) -m pytest -q -n auto -m "not slow and not browser" $(ARGS)
+
+test-browser: environment ## what people do, in Chromium, with scripts and without
+	@.ci/browser
+	@$(PYTHON) -m pytest -q -n auto -m "browser and not slow" $(ARGS)
 
 test-slow: environment ## those that take minutes: every page read by axe, workers killed among twenty thousand rows
 	@.ci/browser
 	@$(PYTHON) -m pytest -q -n auto -m slow $(ARGS)
 
-test-servers: environment ## the same against Debian's PostgreSQL and Redis
+test-servers: environment ## those that need a database, against Debian's PostgreSQL and Redis
 	@.ci/browser
-	@.ci/servers $(PYTHON) -m pytest -q -n auto -m "not slow" $(ARGS)
+	@.ci/servers $(PYTHON) -m pytest -q -n auto -m "not slow and not browser" --ignore tests/payments --ignore tests/sandbox $(ARGS)
 
 bench: environment ## figures and ratios: make bench SHORT=1
 	@.ci/browser

@@ -128,3 +128,11 @@ def stand(chromium, server, doors):
     for context in contexts:
         context.close()
     assert errors == []
+
+
+def pytest_collection_modifyitems(items):
+    """Everything in this folder has a target of its own."""
+    here = os.path.dirname(__file__)
+    for item in items:
+        if str(item.path).startswith(here):
+            item.add_marker(pytest.mark.browser)
