@@ -313,8 +313,8 @@ def returned(payment: Payment, hint: ReturnHint) -> str:
         return SETTLED
     if attempts.open_of(payment, "confirm", "look"):
         return ASKED
-    if not (two_step(payment) or hint.token):  # a token waits for a confirm, whatever the account says of its channel
-        return _look(order, payment)
+    if not hint.token and (not two_step(payment) or PROVIDERS[payment.provider].caps.opens_first):
+        return _look(order, payment)  # where windows give tokens one without has taken the money, whatever the account says of its channel
     if another_was_first(order) and not faults.guard_off("payment.first_wins"):
         return SETTLED
     if payment.problem or (payment.status in ENDED and not given_up(payment)):

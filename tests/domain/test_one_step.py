@@ -6,12 +6,12 @@ from datetime import timedelta
 from sqlalchemy import select, update
 
 from eventapp import audit, clock, outbox
-from eventapp.domain import applying, attempts, calling, ledger, paying, refunding
+from eventapp.domain import applying, attempts, calling, ledger, paying, refunding, registering
 from eventapp.extensions import db
 from eventapp.models import GatewayAccount, OutboxItem, WebhookEvent
 from eventapp.payments import PROVIDERS
 from eventapp.payments.provider import Dispute, GatewayRef
-from tests.domain.test_paying import reconcile
+from tests.domain.test_paying import fill_the_event, reconcile
 from tests.domain.test_portone_cases import automatic, portone_settings  # noqa: F401 - fixtures
 from tests.gateway import inbox  # noqa: F401
 from tests.public.test_stripe_flow import PAGE, shop  # noqa: F401 - a fixture
@@ -170,3 +170,18 @@ def test_34_a_dispute_about_the_whole_takes_what_a_refund_had_left(shop):  # noq
     db.session.commit()
     payment = shop.payment(order)
     assert (payment.balance, ledger.held(payment), ledger.paid(shop.fresh(order))) == (0, 0, 0)
+
+
+def test_money_that_a_window_took_though_its_account_says_that_we_do(automatic):  # noqa: F811
+    """Nobody is told that nothing was charged before it was looked at."""
+    account = db.session.get(GatewayAccount, automatic.account.id)
+    account.public = account.public | {"approval": "manual"}
+    db.session.commit()
+    order = automatic.place()
+    address = automatic.approve(automatic.payment(order))
+    registering.expire(order)
+    db.session.commit()
+    fill_the_event(automatic)
+    assert "PLACES_GONE" not in automatic.browser_of(order).get(address).headers["Location"]
+    automatic.work()
+    assert automatic.refunds(automatic.payment(order)) == [(100_000, "done", False)] and automatic.balanced()
