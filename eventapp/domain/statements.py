@@ -2,6 +2,7 @@
 
 Each bank names its columns otherwise, and puts some lines above them. What can't be read for sure is named and left out.
 """
+import csv
 import re
 import unicodedata
 from dataclasses import dataclass, field
@@ -30,6 +31,7 @@ SHORT_HOUR = re.compile(r"(\d\d)(\d\d)(\d\d)?$")
 NUMBER = re.compile(r"[+-]?\d+(?:\.\d+)?$")
 IN_TEXT = re.compile(r"(?<![\d,.-])(?:[+₩￦]\s?)?(\d{1,3}(?:,\d{3})+(?:\.\d\d)?|\d{4,10})\s?원?(?![\d,-])")
 LONGEST = 100
+LONGEST_LINE = 10_000
 
 WRONG = {
     "day": _l("There is no date in this line."), "amount": _l("It is not clear which number of this line is the deposit. Copy it with its headings."),
@@ -66,7 +68,8 @@ def read_text(text: str, currency: str) -> Statement:
         raise Refused(_("Paste the lines of the statement, or choose a file."), "text")
     if len(lines) > reading.MOST_ROWS:
         raise Refused(_("This table has more than %(most)s rows. Split it into several files.", most=reading.MOST_ROWS), "text")
-    return _table([(number, line.split("\t")) for number, line in lines], currency) or _free(lines, currency)
+    return (_table([(number, line.split("\t")) for number, line in lines], currency)
+            or _table([(number, next(csv.reader([line[:LONGEST_LINE]]))) for number, line in lines], currency) or _free(lines, currency))
 
 
 def _refuse():

@@ -4,6 +4,7 @@ import io
 import re
 from datetime import date, timedelta
 
+import pytest
 from sqlalchemy import select
 
 from eventapp import clock
@@ -49,6 +50,15 @@ def test_from_the_pasted_statement_to_the_tickets(seoul_owner, world, letters):
     assert "mail_order_confirmed" in [kind for kind, _ in letters]
     page = seoul_owner.get(f"{PATH}/deposits?state=matched").text
     assert "김하나" in page and "1 deposit is matched" in page
+
+
+@pytest.mark.parametrize("between", ["\t", ","])
+def test_a_table_may_be_pasted_with_its_headings(seoul_owner, world, between):
+    place(world, "김하나")
+    lines = ["거래일시", "적요", "의뢰인", "입금액", "잔액"], [f"{today()} 14:03", "타행이체", "김하나", '"100,000"' if between == "," else "100,000", "5000000"]
+    seoul_owner.post(f"{PATH}/deposits", {"text": "\n".join(between.join(line) for line in lines)})
+    page = seoul_owner.get(f"{PATH}/deposits").text
+    assert "1 new deposit." in page and "could not be read" not in page and list(rows(page).values()) == ["yes"]
 
 
 def test_nothing_is_booked_without_a_tick(seoul_owner, world):
