@@ -7,7 +7,7 @@ from sqlalchemy.orm import defer
 
 from eventapp import clock
 from eventapp.blueprints.admin import showing
-from eventapp.domain import Refused, attempts, auditing, refunding, registering, resolving
+from eventapp.domain import Refused, attempts, auditing, inbox, refunding, registering, resolving
 from eventapp.domain.finding_payments import PROVIDER_WORDS
 from eventapp.extensions import db
 from eventapp.languages import _, _l, current_locale
@@ -96,7 +96,7 @@ def shown(payment: Payment, errors=None, status: int = 200):
         provider=PROVIDER_WORDS.get(payment.provider, payment.provider), waiting=waiting, ways=[way for way in resolving.ways(payment) if can(way.permission)],
         live=resolving.live(order) if payment.problem else [], facts=differing(payment), attempts=list(payment.attempts), open_attempt=attempts.open_of(payment),
         operations=OPERATIONS, attempt_states=ATTEMPTS, refund_states=REFUNDS, refunds=refunds(payment), refund_url=refund_url(order),
-        giving=refunding.available(payment) if payment.balance else 0, notices=notices(payment), notice_states=NOTICE_STATES,
+        giving=refunding.available(payment) if payment.balance else 0, notices=notices(payment), notice_states=NOTICE_STATES, notice_kinds=inbox.KINDS,
         settlements=of(Settlement, payment), differences=of(BookDifference, payment), books=showing.books(order), lines=history(payment), asked=asked and asked.isoformat())
 
 
