@@ -23,6 +23,7 @@ from eventapp.domain import (
     money_letters,
     noticing,
     paying,
+    refunding,
     resending,
     resolving,
     settlements,
@@ -279,6 +280,11 @@ def mail_payment_refunded(refund_id):
 @job
 def mail_late_payment_refunded(refund_id):
     money_letters.mail_refunded(db.session.get(Refund, refund_id), "late_payment_refunded")
+
+
+@job
+def refund_when_free(refund_id):
+    refunding.when_free(db.session.get(Refund, refund_id))
 
 
 @job

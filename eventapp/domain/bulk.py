@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import groupby
 
-from sqlalchemy import BigInteger, Text, delete, exists, func, insert, literal, select, update
+from sqlalchemy import BigInteger, Text, cast, delete, exists, func, insert, literal, select, true, update
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.types import DateTime, Integer
@@ -73,10 +73,13 @@ PRICE = select(func.coalesce(func.sum(LineItem.quantity * LineItem.unit_price), 
 
 IN_HAND = select(func.coalesce(func.sum(ledger.into_hand()), 0)).where(LedgerEntry.order_id == Registration.order_id).correlate(
     Registration).scalar_subquery()
-RETURNED = exists().where(Payment.order_id == Registration.order_id, Refund.payment_id == Payment.id, Refund.state != "failed",
-                          Refund.lines.contains(func.jsonb_build_array(func.jsonb_build_object("registration", Registration.id))))
-ABOUT_MONEY = {"refund": (IN_HAND.label("held"), RETURNED.label("returned")), "cancel": ()}
-"""What more must be known to say what goes back: whether we hold anything of the order's money, and whether this one has got theirs."""
+LINE = func.jsonb_array_elements(Refund.lines).table_valued("value", name="line")
+RETURNED = select(func.coalesce(func.sum(cast(LINE.c.value.op("->>")("amount"), BigInteger) + cast(LINE.c.value.op("->>")("kept"), BigInteger)), 0)).select_from(
+    Refund).join(Payment, Payment.id == Refund.payment_id).join(LINE, true()).where(
+    Payment.order_id == Registration.order_id, Refund.state != "failed",
+    cast(LINE.c.value.op("->>")("registration"), BigInteger) == Registration.id).correlate(Registration).scalar_subquery()
+ABOUT_MONEY = {"refund": (IN_HAND.label("held"), RETURNED.label("returned")), "cancel": (RETURNED.label("returned"),)}
+"""What more must be known to say what goes back: whether we hold anything of the order's money, and how much of this one's is settled."""
 TAGS = func.to_jsonb(Registration.tags)
 """Read ten times as fast as an array."""
 

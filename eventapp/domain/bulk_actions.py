@@ -200,7 +200,7 @@ class Refund(Action):
     def decide(self, row, room, parameters):
         if not row.price or not row.paid_at:
             return "unpaid"
-        return "nothing_left" if row.returned or row.held <= 0 else "ok"
+        return "nothing_left" if row.returned >= row.price or row.held <= 0 else "ok"
 
     def apply(self, rows, *, operation, by):
         deciding.cancel(rows, by=by, operation=operation, reason=operation.parameters["reason"],
@@ -229,7 +229,7 @@ def by_rules(row) -> int:
     if not row.paid_at:
         return 0
     tier = refund_rules.share((row.refund_terms or {}).get("rules") or {}, row, clock.now(), row.ordered_at)
-    return tier.amount(row.price)
+    return tier.amount(max(0, row.price - row.returned))
 
 
 def how_much(given) -> str:

@@ -70,7 +70,7 @@ def cancel(rows, *, by, operation, reason: str, give_back: str, letter: str = "m
 
 def settle_later(rows, orders, *, give_back: str, by, operation) -> None:
     """Once it can't be undone any more."""
-    paid = {row.order_id for row in rows if row.paid_at and row.price}
+    paid = {row.order_id for row in rows if row.paid_at and row.price} | ledger.holding_money(orders)
     later("settle_gone", [order for order in orders if order.id in paid], key=f"bulk {operation.id}", give_back=give_back, user_id=by.id,
           operation=operation.id)
 

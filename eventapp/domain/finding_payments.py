@@ -44,7 +44,7 @@ STATUS_WORDS = {
 MOVEMENT_WORDS = {
     "charged": _l("Charged"), "released": _l("No longer owed"), "paid": _l("Money received"), "refunded": _l("Given back"),
     "returned": _l("Refund came back"), "reversed": _l("Taken back by the bank"), "kept": _l("Kept by the refund rules"),
-    "forgiven": _l("No longer kept")}
+    "forgiven": _l("Price reduced")}
 ACCOUNT_WORDS = {"receivable": _l("Receivable"), "sales": _l("Sales"), "gateway": _l("Payment company"), "bank": _l("Own account")}
 CAME, WENT = ("paid", "reversed"), ("refunded", "returned")
 MOVEMENTS = (*CAME, *WENT)

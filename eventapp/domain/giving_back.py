@@ -56,7 +56,8 @@ def look(order: Order, wanted: Wanted) -> Outcome:
     if wanted.how == OTHER:
         found = refunding.of_amount(order, found, _typed(found, wanted.amount))
     cancelled, removed = ([], []) if wanted.keep else _gone(touched, wanted.lines)
-    released = sum(one.total for one in cancelled if one.holds) + sum(item.amount for one, items in removed if one.holds for item in items)
+    gone = [item for one in cancelled if one.holds for item in one.line_items] + [item for one, items in removed if one.holds for item in items]
+    released = sum(item.amount for item in gone) - ledger.no_longer_forgiven(order, frozenset(item.id for item in gone))
     owed = ledger.owed(order) + refunding.on_its_way(order) - released + found.amount + (-found.amount if wanted.keep else found.kept)
     return Outcome(found, by_rules.amount, cancelled, removed, owed)
 

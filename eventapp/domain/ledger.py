@@ -2,11 +2,11 @@
 
 Callers hold the order's row, or have just made it, so nobody else writes its entries meanwhile.
 """
-from sqlalchemy import case, exists, func, insert, literal, select
+from sqlalchemy import case, exists, false, func, insert, literal, select
 
 from eventapp import clock
 from eventapp.extensions import db
-from eventapp.models import LedgerEntry, LineItem, Order, Payment, Registration
+from eventapp.models import LedgerEntry, LineItem, Order, Payment, Refund, Registration
 from eventapp.models.base import among
 from eventapp.outbox import later
 
@@ -15,6 +15,8 @@ CASH = ("bank_transfer", "virtual_account", "manual_transfer")
 """Ways to pay that are cash to the tax office, and get a cash receipt."""
 SIDES = {"charged": ("receivable", "sales"), "released": ("sales", "receivable")}
 KEPT = {"kept": ("receivable", "sales"), "forgiven": ("sales", "receivable")}
+GONE = "gone "
+"""Before the number of an entry that follows who has gone: what was forgiven somebody is not owed to them as well."""
 
 
 def charge(order: Order) -> None:
@@ -47,12 +49,15 @@ def charge_held(orders) -> None:
         held, held.c.order_id == Order.id).outerjoin(books, books.c.order_id == Order.id).where(among(Order.id, ids), difference != 0)
     db.session.execute(insert(entry).from_select(
         ["order_id", "kind", "transaction_key", "debit", "credit", "amount", "currency", "created_at"], rows))
+    for order_id in db.session.scalars(select(entry.order_id).where(among(entry.order_id, ids), entry.kind == "forgiven").distinct()).all():
+        _follow_forgiven(db.session.get(Order, order_id))
 
 
 def change(order: Order, difference: int) -> None:
     """What was sold has become more, or less."""
     kind = "charged" if difference > 0 else "released"
     _write(order, kind, f"changed {_count(order, kind)}", abs(difference))
+    _follow_forgiven(order)
 
 
 def release(order: Order, key: str) -> None:
@@ -83,6 +88,28 @@ def keep(order: Order, amount: int) -> None:
 def forgive(order: Order, amount: int) -> None:
     """It asks for less than it had sold for: somebody is given something back, and stays."""
     _write(order, "forgiven", f"forgiven {_count(order, 'forgiven')}", amount)
+
+
+def no_longer_forgiven(order: Order, gone=frozenset()) -> int:
+    """What the ledger still forgives of people who have gone, or will have once these line items are: the price that is released
+    with them is the full one. Negative when somebody has come back. What nobody was named for goes with the last of them."""
+    of_gone = LedgerEntry.transaction_key.startswith(GONE)
+    forgiven = _sum(LedgerEntry.order_id == order.id, (LedgerEntry.kind == "forgiven") & ~of_gone, false())
+    if not forgiven:
+        return 0
+    taken_back = _sum((LedgerEntry.order_id == order.id) & of_gone, LedgerEntry.kind == "kept", LedgerEntry.kind == "forgiven")
+    stays = set(db.session.scalars(select(LineItem.id).join(Registration, Registration.id == LineItem.registration_id).where(
+        Registration.order_id == order.id, Registration.holds))) - gone
+    named = sum(line.get("forgiven", 0) for lines in db.session.scalars(select(Refund.lines).join(Payment, Payment.id == Refund.payment_id).where(
+        Payment.order_id == order.id)) for line in lines if line["line_item"] not in stays)
+    return (named if stays else forgiven) - taken_back
+
+
+def _follow_forgiven(order: Order) -> None:
+    difference = no_longer_forgiven(order)
+    kind = "kept" if difference > 0 else "forgiven"
+    number = db.session.scalar(select(func.count()).where(LedgerEntry.order_id == order.id, LedgerEntry.transaction_key.startswith(GONE)))
+    _write(order, kind, f"{GONE}{number}", abs(difference))
 
 
 def take_in_again(payment: Payment, key: str, amount: int) -> None:
@@ -150,6 +177,12 @@ def refunds(payment: Payment) -> set[str]:
 def arrivals(payment: Payment) -> int:
     """How often the money came: more than once when the bank has taken it back between."""
     return db.session.scalar(select(func.count()).where(LedgerEntry.payment_id == payment.id, LedgerEntry.kind == "paid"))
+
+
+def holding_money(orders) -> set[int]:
+    """The ids of those of which we hold anything, whether or not it was enough."""
+    return set(db.session.scalars(select(LedgerEntry.order_id).where(among(LedgerEntry.order_id, [order.id for order in orders]))
+                                  .group_by(LedgerEntry.order_id).having(func.sum(into_hand()) > 0))) if orders else set()
 
 
 def into_hand():

@@ -17,9 +17,20 @@ from eventapp.domain.attempts import lock, open_of, prepare
 from eventapp.domain.refund_rules import Tier
 from eventapp.extensions import db
 from eventapp.languages import _
-from eventapp.models import Event, LineItem, Membership, Order, Organization, Payment, Refund, Registration, Status
+from eventapp.models import (
+    Event,
+    LineItem,
+    Membership,
+    Order,
+    Organization,
+    Payment,
+    PaymentAttempt,
+    Refund,
+    Registration,
+    Status,
+)
 from eventapp.models.base import among
-from eventapp.outbox import later
+from eventapp.outbox import NotYet, later
 from eventapp.payments import PROVIDERS
 from eventapp.payments.provider import BANK_TRANSFER, CARD, MOBILE, VIRTUAL_ACCOUNT
 
@@ -45,6 +56,8 @@ OVERTAKEN = "OVERTAKEN"
 SURPLUS = ("overpaid", "refund_by_hand", "not_given_back")
 """Problems that are over when nothing is too much any more."""
 LONGEST_REASON = 200
+LOOK_AGAIN = 10
+"""Seconds until it is looked at again whether a payment is free for its next part."""
 FROM_OUTSIDE = ("differs", "external_refund", "disputed", "refund_refused", "refund_failed", "refund_overtaken", "unresolved", "went_back", "reversed")
 """What nobody here has caused, and somebody should hear of without looking."""
 
@@ -169,8 +182,9 @@ def surplus(order: Order) -> int:
 
 def surplus_without(order: Order, items) -> int:
     """What will be too much once these line items hold no places any more."""
-    held = sum(item.amount for item, one in items if one.holds)
-    return max(0, held - ledger.owed(order) - on_its_way(order))
+    held = [item for item, one in items if one.holds]
+    forgiven = ledger.no_longer_forgiven(order, frozenset(item.id for item in held))
+    return max(0, sum(item.amount for item in held) - forgiven - ledger.owed(order) - on_its_way(order))
 
 
 def on_its_way(order: Order) -> int:
@@ -260,7 +274,7 @@ def give(order: Order, found: Quote, *, reason: str, by, account: dict | None = 
         taken, lines = _take(lines, part)
         refunds.append(_ask(payment, part, reason=reason, by=by, account=kept_account, lines=[
             {"line_item": line.line_item.id, "registration": line.registration.id, "name": line.line_item.name, "tax_free": line.line_item.tax_free,
-             "amount": amount, "kept": kept} for line, amount, kept in taken]))
+             "amount": amount, "kept": kept, **({"forgiven": amount} if goodwill else {})} for line, amount, kept in taken]))
     _forget_surplus(order)
     return refunds
 
@@ -321,12 +335,32 @@ def _go(payment: Payment, refund: Refund, account: dict | None) -> None:
         later("mail_refund_requested", refund, key=refund.account_hint or "1")
         return
     refund.state = "requested"
+    if account and open_of(payment, "cancel"):
+        later("refund_when_free", refund)  # one part of a payment after another
+    else:
+        _call(payment, refund)
+    if account:
+        later("mail_refund_requested", refund, key=refund.account_hint)
+
+
+def _call(payment: Payment, refund: Refund) -> None:
     prepare(payment, "cancel", {
         "gateway_key": payment.gateway_key, "order_ref": payment.gateway_order_id, "reason": refund.reason,
         "expected_remaining": payment.balance, "refund_id": refund.id, "tax_free": documenting.tax_free_part(payment, refund.amount, refund.lines),
         "amount": None if refund.amount == payment.balance else refund.amount})
-    if account:
-        later("mail_refund_requested", refund, key=refund.account_hint)
+
+
+def when_free(refund: Refund) -> None:
+    """Its account came while another part of the payment was on its way."""
+    payment = locked(refund)
+    asked = db.session.scalar(select(PaymentAttempt.id).where(
+        PaymentAttempt.payment_id == payment.id, PaymentAttempt.operation == "cancel", PaymentAttempt.state != "refused",
+        PaymentAttempt.request["refund_id"].as_integer() == refund.id).limit(1))
+    if refund.state != "requested" or asked:
+        return
+    if open_of(payment, "cancel") or disputed(payment):
+        raise NotYet(LOOK_AGAIN)
+    _call(payment, refund)
 
 
 def _ask_account(refund: Refund, about: str) -> None:
@@ -351,8 +385,8 @@ def take_account(refund: Refund, bank: str, number: str, holder: str, *, by) -> 
     account = bank_accounts.read(bank, number, holder)
     if refund.route == GATEWAY and too_late(payment, clock.now()):
         refund.route = TRANSFER
-    if refund.route == GATEWAY and (why_not := _why_not([payment])):
-        raise Refused(why_not, status=409)
+    if refund.route == GATEWAY and disputed(payment):
+        raise Refused(_why_not([payment]), status=409)
     before = refund.account_hint
     _go(payment, refund, account)
     audit.record("payment.refund_account_given", payment, by=by, before={"refund_account": before} if before else None,
@@ -437,22 +471,23 @@ def again(refund: Refund, *, by, by_transfer: bool = False) -> Refund:
     payment = locked(refund)
     order = db.session.get(Order, payment.order_id)
     amount = min(refund.amount, surplus(order), ledger.held(payment) if by_transfer else available(payment))
-    if refund.state != "failed" or amount <= 0:
+    if refund.state != "failed" or refund.repeated or amount <= 0:
         raise Refused(_("There is nothing left to give back for this refund."), status=409)
     if why_not := _why_not([payment]):
         raise Refused(why_not, status=409)
     if payment.problem and payment.problem["kind"] in ("refund_refused", "refund_failed", "refund_overtaken"):
         payment.problem = null()
-    lines = refund.lines if amount == refund.amount else []
+    refund.repeated = True
+    lines = [line | {"kept": 0, "forgiven": 0} for line in refund.lines] if amount == refund.amount else []
     if by_transfer and not by_hand(payment):
-        new = Refund(payment_id=payment.id, amount=amount, reason=refund.reason, lines=[line | {"kept": 0} for line in lines],
+        new = Refund(payment_id=payment.id, amount=amount, reason=refund.reason, lines=lines,
                      by=f"{by.kind}:{by.id or ''}", state="needs_account", route=TRANSFER)
         db.session.add(new)
         db.session.flush()
         audit.record("payment.refund_requested", payment, by=by, after={"amount": amount, "kept": 0, "reason": new.reason})
         _ask_account(new, "1")
         return new
-    return _ask(payment, amount, reason=refund.reason, by=by, lines=[line | {"kept": 0} for line in lines])
+    return _ask(payment, amount, reason=refund.reason, by=by, lines=lines)
 
 
 def locked(refund: Refund) -> Payment:
@@ -479,7 +514,7 @@ def _forget_surplus(order: Order) -> None:
     if surplus(order):
         return
     for payment in db.session.scalars(select(Payment).where(Payment.order_id == order.id, Payment.problem.is_not(None))).all():
-        if payment.problem["kind"] in SURPLUS:
+        if payment.problem["kind"] in SURPLUS or payment.problem["kind"] == "underpaid" and ledger.owed(order) <= 0:
             payment.problem = null()
 
 

@@ -107,7 +107,7 @@ def _of_step_back(payment, order, owed, surplus) -> list[Way]:
 
 def _of_too_little(payment, order, owed, surplus) -> list[Way]:
     if owed <= 0:
-        return []
+        return _of_too_much(payment, order, owed, surplus)
     rest = _money(payment, owed)
     offered = [
         Way("ask_rest", _("Ask the buyer for %(amount)s", amount=rest), _("The places are kept meanwhile, and the buyer can pay the rest on the order's page."),
@@ -176,7 +176,7 @@ def _money(payment: Payment, amount: int) -> str:
 
 
 def _failed_refund(payment: Payment) -> Refund | None:
-    return db.session.scalar(select(Refund).where(Refund.payment_id == payment.id, Refund.state == "failed").order_by(Refund.id.desc()).limit(1))
+    return db.session.scalar(select(Refund).where(Refund.payment_id == payment.id, Refund.state == "failed", ~Refund.repeated).order_by(Refund.id.desc()).limit(1))
 
 
 def live(order: Order) -> list[Registration]:
@@ -244,7 +244,7 @@ def _forgive(payment, order, people, by) -> None:
 
 
 def _give_back(payment, order, people, by) -> None:
-    amount = refunding.surplus(order) if payment.problem["kind"] != "underpaid" else None
+    amount = None if ledger.owed(order) > 0 else refunding.surplus(order)
     if refunding.give_back(payment, TOO_MUCH, by=by, amount=amount) is None:
         raise Refused(_("Nothing of it can go back at the moment: a refund is on its way, or the card holder contests the payment."), status=409)
     if not refunding.surplus(order):

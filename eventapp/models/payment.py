@@ -177,6 +177,8 @@ class Refund(Tenant, Base):
     account_hint: Mapped[str] = mapped_column(default="")
     """What may be shown of it: the bank's name of ours and the last four digits."""
     failure_code: Mapped[str] = mapped_column(default="")
+    repeated: Mapped[bool] = mapped_column(default=False)
+    """It failed, and another one was begun in its stead."""
     external: Mapped[bool] = mapped_column(default=False)
     transaction_key: Mapped[str | None]
     done_at: Mapped[datetime | None]

@@ -80,7 +80,8 @@ def refunds_by_rule():
     for column in (sa.Column('route', sa.Text(), nullable=False, server_default='gateway'),
                    sa.Column('lines', JSONB, nullable=False, server_default='[]'),
                    sa.Column('kept', sa.Integer(), nullable=False, server_default='0'),
-                   sa.Column('account', BYTEA), *words('by', 'account_hint', 'failure_code')):
+                   sa.Column('account', BYTEA), *words('by', 'account_hint', 'failure_code'),
+                   sa.Column('repeated', sa.Boolean(), nullable=False, server_default=sa.false())):
         op.add_column('refunds', column)
     replace_check('refunds', 'state', "state IN ('requested', 'needs_account', 'to_pay', 'done', 'failed')")
     op.create_check_constraint(op.f('refunds_route'), 'refunds', "route IN ('gateway', 'transfer')")

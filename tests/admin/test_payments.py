@@ -12,7 +12,7 @@ from eventapp import audit, clock
 from eventapp.domain import attempts, calling, ledger, paying, refunding, registering, resolving
 from eventapp.domain.applying import DIFFERS
 from eventapp.extensions import db
-from eventapp.models import AuditLog, LedgerEntry, Order, Payment, Registration, Status
+from eventapp.models import AuditLog, LedgerEntry, Membership, Order, Payment, Registration, Status
 from tests import make
 from tests.admin.test_home import limit
 from tests.make import Participant
@@ -359,3 +359,11 @@ def test_the_member_sees_no_payment_of_another_organisation(seoul_owner, world):
     world.busan.enter()
     id_ = db.session.scalar(select(Payment.id).where(Payment.order_id == theirs.id))
     assert seoul_owner.get(f"{PATH}/{id_}").status_code == 404 and shown(seoul_owner.get(PATH).text) == []
+
+
+@pytest.mark.parametrize("path", ["payments/export", "payments/movements/export", "payments/settlements/export", "payments/receipts/export?show=cash"])
+def test_who_may_take_away_registrations_takes_no_money_lists(world, sign_in, path):
+    world.seoul.enter()
+    db.session.get(Membership, (world.seoul.id, world.user("staff@seoul-ubf.example").id)).grants = ["export"]
+    db.session.commit()
+    assert sign_in("staff@seoul-ubf.example").post(f"/seoul-ubf/admin/{path}", {"format": "csv"}).status_code == 403

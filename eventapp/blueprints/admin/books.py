@@ -6,7 +6,16 @@ from flask import Blueprint, g, request, url_for
 from sqlalchemy import func, select
 
 from eventapp import audit, clock
-from eventapp.blueprints.admin.payments import PER_PAGE, List, count_of, download, organization, read_format, read_place
+from eventapp.blueprints.admin.payments import (
+    PER_PAGE,
+    List,
+    count_of,
+    download,
+    for_readers,
+    organization,
+    read_format,
+    read_place,
+)
 from eventapp.domain import Refused, comparing, finding_payments, settlements
 from eventapp.domain.finding_payments import MOVEMENT_WORDS, PROVIDER_WORDS
 from eventapp.domain.listing import METHOD_WORDS
@@ -40,6 +49,7 @@ def movements():
 @bp.post("/payments/movements/export")
 @requires("registrations.export")
 def export_movements():
+    for_readers()
     listing, query = asked_movements()
     format = read_format(count_of(query.with_only_columns(LedgerEntry.id)))
     audit.record("payments.exported", organization(), by=g.member.actor, after={"format": format, "filter": listing.asked, "what": "movements"})
@@ -69,6 +79,7 @@ def payouts():
 @bp.post("/payments/settlements/export")
 @requires("registrations.export")
 def export_payouts():
+    for_readers()
     query = own_settlements()
     format = read_format(count_of(query.with_only_columns(Settlement.id)))
     audit.record("payments.exported", organization(), by=g.member.actor, after={"format": format, "what": "settlements"})

@@ -3,7 +3,7 @@ from datetime import datetime
 from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
-from flask import Blueprint, Response, g, request, url_for
+from flask import Blueprint, Response, abort, g, request, url_for
 from sqlalchemy import func, select
 
 from eventapp import audit, clock
@@ -35,6 +35,7 @@ def index(event=None):
 @requires("registrations.export")
 def export(event=None):
     """What the filter of the address means. That it was taken is itself on record."""
+    for_readers()
     event = g.member.event(event) if event else None
     listing = List(event)
     found = listing.search.payments()
@@ -125,6 +126,12 @@ class List:
 
 def _texts(words, *without) -> list[tuple[str, str]]:
     return [(name, str(text)) for name, text in words.items() if name not in without]
+
+
+def for_readers() -> None:
+    """Who may take away lists of registrations may not, by that alone, take away what they may not read."""
+    if not g.member.can("payments.read"):
+        abort(403)
 
 
 def organization() -> Organization:

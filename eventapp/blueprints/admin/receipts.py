@@ -7,7 +7,7 @@ from flask import Blueprint, g, request, url_for
 from sqlalchemy import select
 
 from eventapp import audit
-from eventapp.blueprints.admin.payments import download, organization, read_format
+from eventapp.blueprints.admin.payments import download, for_readers, organization, read_format
 from eventapp.blueprints.public.ticket import drawn
 from eventapp.domain import cash_receipting, documenting, finding_receipts
 from eventapp.domain.finding_receipts import (
@@ -43,6 +43,7 @@ def index():
 @requires("registrations.export")
 def export():
     """What the filter of the address means. Numbers to be typed elsewhere stand in it, so that it was taken is itself on record."""
+    for_readers()
     listing = List()
     format = read_format(0)
     audit.record("receipts.exported", organization(), by=g.member.actor, after={"format": format, "filter": listing.asked})

@@ -7,7 +7,7 @@ from flask import current_app, url_for
 from sqlalchemy import and_, or_, select
 from sqlalchemy.orm import defer
 
-from eventapp.domain import asking, auditing, editing, listing, uploading
+from eventapp.domain import asking, auditing, editing, ledger, listing, uploading
 from eventapp.domain.finding_payments import ACCOUNT_WORDS, MOVEMENT_WORDS
 from eventapp.extensions import db
 from eventapp.languages import _, _l, current_locale, localized
@@ -136,6 +136,8 @@ def books(order: Order) -> list[Booked]:
         owed += entry.amount * ((entry.debit == "receivable") - (entry.credit == "receivable"))
         paid += entry.amount * ((entry.debit in ("gateway", "bank")) - (entry.credit in ("gateway", "bank")))
         sentence = str(MOVEMENT_WORDS[entry.kind])
+        if entry.kind == "kept" and entry.transaction_key.startswith(ledger.GONE):
+            sentence = _("No reduction for who has gone")
         if entry.transaction_key.startswith("changed "):
             sentence = _("%(what)s: programs were changed", what=sentence)
         lines.append(Booked(entry, sentence, owed, paid))
