@@ -218,7 +218,8 @@ class Supervisor:
             lines += ["", "  Accounts, all with the password demo-password:",
                       "    operator@example.com                              the platform's operator",
                       "    owner@ admin@ staff@ door@ participant@           … seoul-ubf.example",
-                      "    owner@ staff@                                     … busan-meetup.example"]
+                      "    owner@ staff@                                     … busan-meetup.example",
+                      "    owner@ admin@                                     … hanbit-university.example"]
         return "\n".join([*lines, "", f"  Data in {self.var}, logs in {self.var / 'log'}. Ctrl-C stops everything."])
 
 
