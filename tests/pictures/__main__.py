@@ -16,9 +16,10 @@ from eventapp import config, create_app, release
 from eventapp.demo import crowd
 from eventapp.supervisor.postgres import EmbeddedPostgres
 from tests.pictures import camera, sheets
+from tests.pictures.money_scenes import refund_scenes
 from tests.pictures.scenes import scenes
 from tests.pictures.staff_scenes import crowd_scenes
-from tests.pictures.stage import stage, tickets
+from tests.pictures.stage import paper, stage, tickets
 
 LOCALES = ("ko", "en")
 DOCS = {"event": "event-fold-en-1280-light.png", "register": "register-filled-en-390-light.png"}
@@ -83,7 +84,7 @@ def take(made, chosen, folder: Path):
         place.mkdir()
         with camera.browser(place) as chromium:
             visits = camera.Visits(chromium, made, locale)
-            for scene in [*scenes(made, locale), *(crowd_scenes(locale) if chosen.crowd else [])]:
+            for scene in [*scenes(made, locale), *refund_scenes(made, locale), *(crowd_scenes(locale) if chosen.crowd else [])]:
                 if names and not scene.name.startswith(tuple(names)):
                     continue
                 page = visits.open(scene)
@@ -93,7 +94,10 @@ def take(made, chosen, folder: Path):
                     taken[scene.name, locale, width, theme] = path
                 page.close()
         if not names or any(name.startswith("ticket") for name in names):
-            taken["ticket", locale, 390, "light"] = ticket(out, locale)
+            taken["ticket", locale, 390, "light"] = printed(out, "ticket", locale, tickets(locale))
+        for kind in made.papers:
+            if not names or f"pdf-{kind}".startswith(tuple(names)):
+                taken[f"pdf-{kind}", locale, 820, "light"] = printed(out, f"pdf-{kind}", locale, paper(made, kind, locale), 820)
         return taken, visits.complaints
 
     with ThreadPoolExecutor(len(LOCALES)) as pool:
@@ -101,11 +105,11 @@ def take(made, chosen, folder: Path):
     return walks[0][0] | walks[1][0], walks[0][1] + walks[1][1]
 
 
-def ticket(out: Path, locale: str) -> Path:
-    """The first page of the PDF."""
-    path = out / f"ticket-{locale}-390-light.png"
+def printed(out: Path, name: str, locale: str, pdf: bytes, width: int = 390) -> Path:
+    """The first page of a PDF."""
+    path = out / f"{name}-{locale}-{width}-light.png"
     command = ["pdftoppm", "-png", "-r", "120", "-f", "1", "-singlefile", "-", str(path.with_suffix(""))]
-    subprocess.run(command, input=tickets(locale), check=True)
+    subprocess.run(command, input=pdf, check=True)
     return path
 
 

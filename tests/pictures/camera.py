@@ -14,7 +14,8 @@ FLAGS = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu", "--disable-
          "--disable-background-networking", "--disable-component-update", "--disable-sync", "--font-render-hinting=none"]
 TALLEST = 6000
 """Pixels of a page; forty participants are more than anybody looks at."""
-STAND_IN = "window.TossPayments = () => ({ payment: () => ({ requestPayment: () => new Promise(() => {}) }) });"
+STAND_IN = """window.TossPayments = () => ({ payment: () => ({ requestPayment: () => new Promise(() => {}) }) });
+window.PortOne = { requestPayment: () => new Promise(() => {}) };"""
 FONTS = f"""<?xml version="1.0"?><!DOCTYPE fontconfig SYSTEM "fonts.dtd">
 <fontconfig><include ignore_missing="yes">/etc/fonts/fonts.conf</include>
 <dir>{ROOT / "eventapp/static/vendor/pretendard/ttf"}</dir><cachedir>CACHE</cachedir></fontconfig>"""
@@ -59,7 +60,7 @@ class Visits:
         if scene.order:
             context.add_cookies([{"name": "order", "value": self.stage.cookies[scene.order], "url": self.stage.url}])
         page = context.new_page()
-        if "/payment" in scene.path:  # not for all: where requests are looked at, Chromium keeps nothing it has loaded
+        if "/payment" in scene.path or "/pay/" in scene.path:  # not for all: where requests are looked at, Chromium keeps nothing it has loaded
             page.route("**/stand-in/**", lambda route: route.fulfill(body=STAND_IN, content_type="text/javascript"))
         page.on("console", lambda message: self.complain(scene, message.text) if message.type == "error"
                 and not message.location["url"].endswith("/favicon.ico") else None)  # letters name no icon

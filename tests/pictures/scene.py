@@ -9,6 +9,7 @@ OWNERS = {"ko": OWNER, "en": "dana@saebom.example"}
 WIDTHS = {390: 844, 820: 1180, 1280: 900}
 EVERY = [(390, "light"), (390, "dark"), (1280, "light"), (1280, "dark")]
 LOOKS = {"ko": [*EVERY, (820, "light")], "en": EVERY}
+FEW_LOOKS = {"ko": [(390, "light"), (1280, "light")], "en": [(1280, "dark")]}
 STAFF_LOOKS = {"ko": [(390, "light"), (820, "light"), (1280, "dark")], "en": [(390, "dark"), (1280, "light")]}
 
 
@@ -31,7 +32,9 @@ class Scene:
     """The same over and over, or nearly what another shows: one look of axe will do, or none for staff."""
     staff: bool = False
     """A page of the staff: photographed in some looks of each language, read by axe in one."""
+    few: bool = False
+    """One of a long series of the same page."""
 
     def looks(self, locale: str) -> list[tuple[int, str]]:
         """(width, theme) of its pictures."""
-        return STAFF_LOOKS[locale] if self.staff else LOOKS[locale]
+        return FEW_LOOKS[locale] if self.few else STAFF_LOOKS[locale] if self.staff else LOOKS[locale]

@@ -1,5 +1,6 @@
 """What is photographed, and what the browser test reads."""
 from eventapp import mail
+from tests.pictures.money_scenes import money_scenes
 from tests.pictures.scene import OPERATOR, PARTICIPANT, STAFF, Scene
 from tests.pictures.staff_scenes import staff_scenes
 from tests.pictures.stage import SLUG, Stage
@@ -42,6 +43,7 @@ def scenes(stage: Stage, locale: str) -> list[Scene]:
         Scene("ui", "/dev/ui"), Scene("mailbox", "/dev/mailbox"),
         Scene("mailbox-letter", f"/dev/mailbox/{stage.letters['order_confirmed', locale]}"),
         *(Scene(f"mail-{kind}", f"/dev/mailbox/{stage.letters[kind, locale]}/html") for kind in mail.KINDS),
+        *money_scenes(stage, locale),
         *staff_scenes(stage, locale),
     ]
 

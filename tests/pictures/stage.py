@@ -14,6 +14,7 @@ from eventapp import clock, config, demo, mail, tenancy
 from eventapp.domain import attempts, paying, registering, ticketing
 from eventapp.domain.ordering import Participant
 from eventapp.extensions import db
+from eventapp.languages import force_locale
 from eventapp.mail import mailbox
 from eventapp.models import Directory, Event, Order, Registration, Status
 from eventapp.tickets import pdf
@@ -22,7 +23,7 @@ from eventapp.web.urls import sign
 from tests import make, specimens
 from tests.live import Quiet
 from tests.make import both
-from tests.pictures import staff_stage
+from tests.pictures import money_stage, staff_stage
 
 NOW = datetime(2026, 11, 2, 1, 30, tzinfo=UTC)
 """Half past ten in the morning in Seoul: with the clock standing still the pictures of two runs can be compared."""
@@ -47,6 +48,10 @@ class Stage:
     """Where the participant cancels one of their own registrations."""
     staff: dict[str, str] = field(default_factory=dict)
     """What the staff's scenes have to know: addresses, codes, numbers."""
+    money: dict[str, str] = field(default_factory=dict)
+    """What is to be seen of payments and refunds → its address."""
+    papers: dict = field(default_factory=dict)
+    """Receipts, notes and statements, by kind."""
 
 
 @contextmanager
@@ -57,7 +62,8 @@ def stage(app):
     # No gateway listens there: the camera brings a still stand-in for its script.
     changed = replace(original, port=server.server_port, rate_limit_scale=0, toss_client_key="test_ck_demo0000000001",
                       toss_secret_key="test_sk_demo0000000001", toss_api_url="http://127.0.0.1:9/toss",
-                      toss_sdk_url=f"http://localhost:{server.server_port}/stand-in/v2/standard")
+                      toss_sdk_url=f"http://localhost:{server.server_port}/stand-in/v2/standard",
+                      portone_sdk_url=f"http://localhost:{server.server_port}/stand-in/portone.js")
     app.config["SETTINGS"] = changed
     config.activate(changed)
     thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
@@ -111,6 +117,7 @@ def furnish(app, settings, made: Stage) -> None:
     db.session.commit()
     with app.test_request_context("/"):
         staff_stage.furnish(made, NOW)
+        money_stage.furnish(made, NOW)
     made.letters = write_letters(settings)
 
 
@@ -230,3 +237,7 @@ def tickets(locale: str) -> bytes:
     return pdf.tickets([specimens.ticket(locale), specimens.ticket(locale, 1)])
 
 
+def paper(made: Stage, kind: str, locale: str) -> bytes:
+    draw = pdf.statement if kind == "statement" else pdf.paper
+    with force_locale(locale):
+        return draw(made.papers[kind])
