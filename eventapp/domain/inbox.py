@@ -34,7 +34,7 @@ NOTES = {
     "bad_signature": _l("Its signature is wrong: invented, or the signing secret here is not the gateway’s."),
     "no_signature": _l("It is not signed."), "no_secret": _l("The signing secret is missing here, so nothing can be believed."),
     "old_timestamp": _l("It is signed rightly, but its time is more than five minutes off: a replay, or a clock is wrong.")}
-HIDDEN = re.compile(r"secret|accountnumber|customername|customeremail|customermobilephone|customeridentitynumber|billingkey|cardnumber|phonenumber|"
+HIDDEN = re.compile(r"secret|accountnumber|holdername|depositorname|customername|customeremail|customermobilephone|customeridentitynumber|billingkey|cardnumber|phonenumber|"
                     r"fullname|^number$|^email$|^phone$", re.I)
 """What a notice may say of the buyer, or what would help to invent one: not for the page."""
 SIGNATURES = ("signature",)

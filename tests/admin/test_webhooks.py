@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import select
 
 from eventapp import clock
-from eventapp.domain import connecting_gateways
+from eventapp.domain import connecting_gateways, inbox
 from eventapp.extensions import db
 from eventapp.models import AuditLog, WebhookEvent
 from tests import make
@@ -160,3 +160,9 @@ def test_the_operator_has_one_looked_at_again_and_it_is_on_the_organisations_rec
     assert (line.org_id, line.actor_id) == (shop.world.seoul.id, shop.world.user("operator@example.com").id)
     for path in (f"/platform-admin/webhooks/{shop.world.busan.id}/{first.id}/replay", f"/platform-admin/webhooks/987654/{first.id}/replay"):
         assert operator.post(path).status_code == 404
+
+
+def test_whose_bank_account_it_is_is_blotted_out():
+    body = {"data": {"virtualAccount": {"depositorName": "김하나", "refundReceiveAccount": {"bankCode": "20", "accountNumber": "1002123456789", "holderName": "김하나"}}}}
+    text = inbox.body_text(WebhookEvent(body=json.dumps(body, ensure_ascii=False).encode()))
+    assert "김하나" not in text and "1002123456789" not in text and "refundReceiveAccount" in text
