@@ -105,8 +105,10 @@ def _since(account: GatewayAccount, end: datetime) -> datetime:
 
 def differences(account: GatewayAccount, theirs: list[Line], start: datetime, end: datetime) -> Iterator[Found]:
     by_order: dict[str, list[Line]] = defaultdict(list)
+    on_their_way = _on_their_way(account)
     for line in theirs:
-        by_order[line.order_ref].append(line)
+        if line.transaction_key not in on_their_way:
+            by_order[line.order_ref].append(line)
     inside = start + MARGIN, end - MARGIN
     for ref in _booked_since(account, start):
         by_order.setdefault(ref, [])
@@ -116,6 +118,12 @@ def differences(account: GatewayAccount, theirs: list[Line], start: datetime, en
         payments, ours = _ours(account, chunk)
         for ref in chunk:
             yield from _of_order(ref, payments.get(ref), by_order[ref], ours.get(ref, []), inside)
+
+
+def _on_their_way(account: GatewayAccount) -> set[str]:
+    """Refunds that the gateway has booked already and we book when the bank has sent them."""
+    return set(db.session.scalars(select(Refund.transaction_key).join(Payment, Payment.id == Refund.payment_id).where(
+        Payment.account_id == account.id, Refund.state == "requested", Refund.transaction_key.is_not(None))))
 
 
 def _booked_since(account: GatewayAccount, start: datetime) -> list[str]:

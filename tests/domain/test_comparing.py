@@ -154,3 +154,23 @@ def test_a_deposit_that_was_taken_back_and_came_again_agrees(shop):
         look(shop, order)
     assert [kind for kind, _amount in shop.entries(order)] == ["charged", "paid", "reversed", "paid"]
     assert compare(shop) == []
+
+
+def test_a_refund_that_the_bank_is_still_sending_is_no_difference(shop):
+    """The gateway books it at once, we when it has arrived; then both agree."""
+    order = shop.deposit_account()
+    reference = shop.payment(order).gateway_order_id
+    shop.gateway.control("deposit", order_id=reference)
+    look(shop, order)
+    order = shop.fresh(order)
+    found = refunding.quote(order, in_full=True)
+    registering.cancel(registering.of_order(order), by=audit.SYSTEM)
+    refunding.give(order, found, reason="참가 취소", by=audit.SYSTEM, account={"bank": "woori", "number": "1002-123-456789", "holder": "김하나"})
+    db.session.commit()
+    shop.work()
+    assert [state for _amount, state, _external in shop.refunds(shop.payment(order))] == ["requested"]
+    assert compare(shop) == []
+    shop.later(days=3)
+    look(shop, order)
+    assert [state for _amount, state, _external in shop.refunds(shop.payment(order))] == ["done"]
+    assert compare(shop) == []
