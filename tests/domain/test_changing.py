@@ -247,7 +247,7 @@ def test_a_window_that_is_open_for_the_old_sum_takes_no_money(shop, sound):
     address = shop.approve(shop.payment(order))
     change(shop, order, {"main-conference": 1, "workshop": 1})
     answer = shop.browser_of(order).get(address)
-    assert "code=OVER" in answer.location
+    assert "code=ORDER_CHANGED" in answer.location
     shop.work()
     assert money(shop, order) == (130_000, 130_000, 0)
     assert shop.statuses(order) == ["pending_payment"]
