@@ -95,7 +95,7 @@ def take(made, chosen, folder: Path):
                 page.close()
         if not names or any(name.startswith("ticket") for name in names):
             taken["ticket", locale, 390, "light"] = printed(out, "ticket", locale, tickets(locale))
-        for kind in made.papers:
+        for kind in sorted({kind for kind, _locale in made.papers}):
             if not names or f"pdf-{kind}".startswith(tuple(names)):
                 taken[f"pdf-{kind}", locale, 820, "light"] = printed(out, f"pdf-{kind}", locale, paper(made, kind, locale), 820)
         return taken, visits.complaints

@@ -12,9 +12,12 @@ def money_scenes(stage, locale: str) -> list[Scene]:
     return [
         Scene("event-rules", f"/{SLUG}/concert"), Scene("register-abroad", f"/{SLUG}/abroad/register"),
         *(Scene(f"payment-{state}-{name}", f"/{SLUG}/{event}/register/payment", order=f"money-{state}-{name}")
-          for name, event in (("portone", "recital"), ("stripe", "abroad")) for state in ("open", "opened", "opening")),
+          for name, event in (("portone", "recital"), ("stripe", "abroad")) for state in ("open", "opening")),
+        Scene("payment-opened-portone", f"/{SLUG}/recital/register/payment", order="money-opened-portone"),
+        # With scripts the browser is on Stripe's page already.
+        Scene("payment-opened-stripe", f"/{SLUG}/abroad/register/payment", order="money-opened-stripe", scripts=False),
         Scene("pay-link", at["pay-link"]), Scene("order-unpaid", at["unpaid-order"]),
-        Scene("cancel-quote", f"{at['card-before-order']}/cancel"), Scene("cancel-account", f"{at['account-before-order']}/cancel"),
+        Scene("cancel-quote", f"{at['card-before-order']}/cancel", act=tick_everybody), Scene("cancel-account", f"{at['account-before-order']}/cancel", act=tick_everybody),
         Scene("refund-account", f"{at['needs-account-order']}/refund-account"), Scene("order-needs-account", at["needs-account-order"]),
         Scene("order-refunds", at["card-rule-order"]), Scene("order-cash-receipt", at["cash-receipt-order"]),
         Scene("cash-receipt", f"{at['manual-before-order']}/cash-receipt"),
@@ -40,7 +43,7 @@ def staff_pages(at):
         *((f"accounts-{name.removesuffix('-account')}", at[name], {}) for name in ("toss-test-account", "toss-live-account", "portone-wrong-account")),
         ("accounts-keys", f"{at['toss-test-account']}/keys", {}), ("accounts-event", f"{HERE}/events/recital/payment-account", {}),
         ("tax", f"{DEMO}/settings/tax", {}), ("refund-staff", at["staff-one-refund"], {}),
-        ("refund-staff-line", at["staff-other-refund"], {"act": tick_dinner}), ("refund-staff-rules", f"{at['staff-other-refund']}", {"act": choose_rules, "repeats": True}),
+        ("refund-staff-line", at["staff-other-refund"], {"act": tick_dinner}),
         ("refund-rules", f"{HERE}/events/concert/refund-rules", {}),
         ("event-cancel", f"{HERE}/events/concert/cancel", {}), ("operations-refund", f"{HERE}/operations", {"repeats": True}),
     ]
@@ -62,6 +65,7 @@ def tick_dinner(page) -> None:
     page.wait_for_load_state("networkidle")
 
 
-def choose_rules(page) -> None:
-    page.locator('main form input[type=radio][name="how"]').first.check(force=True)
+def tick_everybody(page) -> None:
+    for box in page.locator("main form input[type=checkbox]").all():
+        box.check(force=True)
     page.wait_for_load_state("networkidle")

@@ -21,6 +21,7 @@ from eventapp.domain import (
 from eventapp.domain.giving_back import Wanted
 from eventapp.domain.ordering import Participant
 from eventapp.extensions import db
+from eventapp.languages import LOCALES, force_locale
 from eventapp.models import (
     Directory,
     Document,
@@ -93,7 +94,7 @@ def furnish(made, now) -> None:
     """`made.money`: what is on a page → its address, without the host; `made.cookies` of the orders that are being paid."""
     owners = [db.session.scalar(select(User).where(User.email == email)) for email in OWNERS.values()]
     organization = make.organization(SLUG, both("나래 문화재단", "Narae Foundation"), plan="pro", bank_account={"bank": "kb", "number": "123456-04-567890", "holder": "나래문화재단"},
-                                     business={"name": "나래문화재단", "representative": "박나래", "number": "1248100998", "address": "서울시 종로구 대학로 10", "phone": "02-123-4567"})
+                                     business={"name": "나래문화재단", "representative": "박나래", "number": "124-81-00998", "address": "서울시 종로구 대학로 10", "phone": "02-123-4567"})
     db.session.get(Directory, organization.org_id).created_at = organization.created_at = now
     for one in owners:
         make.member(organization, one, "ORG_OWNER")
@@ -282,5 +283,7 @@ def demo(made) -> None:
     for kind in ("receipt", "refund"):
         found = db.session.scalars(select(Document).where(Document.kind == kind).order_by(Document.id.desc())).first()
         if found:
-            made.papers[kind] = documenting.paper(found)
-            made.papers["statement"] = documenting.statement(db.session.get(Order, found.order_id))
+            for locale in LOCALES:
+                with force_locale(locale):
+                    made.papers[kind, locale] = documenting.paper(found)
+                    made.papers["statement", locale] = documenting.statement(db.session.get(Order, found.order_id))

@@ -51,7 +51,7 @@ class Stage:
     money: dict[str, str] = field(default_factory=dict)
     """What is to be seen of payments and refunds → its address."""
     papers: dict = field(default_factory=dict)
-    """Receipts, notes and statements, by kind."""
+    """Receipts, notes and statements: (kind, language) → what is printed."""
 
 
 @contextmanager
@@ -240,4 +240,4 @@ def tickets(locale: str) -> bytes:
 def paper(made: Stage, kind: str, locale: str) -> bytes:
     draw = pdf.statement if kind == "statement" else pdf.paper
     with force_locale(locale):
-        return draw(made.papers[kind])
+        return draw(made.papers[kind, locale])
