@@ -41,7 +41,7 @@ def show(event, token):
     order, values = papers.order, order_values(papers)
     in_money = values["owed"] > 0 or values["paid"] > 0
     return page("public/order.html", **values, token=token, refunded=ledger.refunded(order), kept=ledger.kept(order),
-                refunds=[(one, bank_accounts.shown(one.account_hint)) for one in refunding.of_order(order)],
+                refunds=[(one, bank_accounts.shown(one.account_hint)) for one in refunding.of_order(order) if not one.repeated],
                 methods_of={one.id: one.method for one in order.payments}, documents=documenting.of(order),
                 receipts=cash_receipting.of(order), asks_receipt=in_money and cash_receipting.may_ask(order),
                 terms=cancelling.terms(order, papers.event))
