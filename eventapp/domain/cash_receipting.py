@@ -52,7 +52,7 @@ def may_ask(order: Order) -> bool:
 
 
 def _is_cash(order: Order) -> bool:
-    return order.method in (*METHODS, "cash") or db.session.scalar(select(Payment.id).where(
+    return order.method in METHODS or db.session.scalar(select(Payment.id).where(
         Payment.order_id == order.id, Payment.method.in_(METHODS), Payment.balance > 0).limit(1)) is not None
 
 

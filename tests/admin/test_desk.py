@@ -141,7 +141,7 @@ def test_what_is_ticked_is_posted_to_the_desks_own_address_with_its_filter(seoul
     assert action == DESK + "?status=confirmed&amp;q=%EA%B9%80"
     assert f'name="ids" value="{one.number}" form="ticked"' in page.text
     offered = re.findall(r'name="action" value="(\w+)"', page.text)
-    assert offered == ["approve", "reject", "mark_paid", "send_email", "tag", "check_in", "export", "cancel"]
+    assert offered == ["approve", "reject", "mark_paid", "send_email", "tag", "check_in", "export", "refund", "cancel"]
 
 
 def test_staff_are_offered_what_they_may_do(sign_in, world):

@@ -7,7 +7,17 @@ import pytest
 from sqlalchemy import select, update
 
 from eventapp import audit, clock, crypto, faults, outbox, tenancy
-from eventapp.domain import Refused, applying, calling, connecting_gateways, ledger, paying, refunding, registering, withdrawing
+from eventapp.domain import (
+    Refused,
+    applying,
+    calling,
+    connecting_gateways,
+    ledger,
+    paying,
+    refunding,
+    registering,
+    withdrawing,
+)
 from eventapp.extensions import db
 from eventapp.models import AuditLog, GatewayAccount, Order, OutboxItem, Payment, PaymentAttempt, Quota
 from eventapp.payments import PROVIDERS, manual
