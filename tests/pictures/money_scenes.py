@@ -62,6 +62,7 @@ def tick_dinner(page) -> None:
     boxes = page.locator("main form input[type=checkbox][name=lines]")
     for place in range(boxes.count()):
         boxes.nth(place).set_checked(place == 1, force=True)
+    page.wait_for_selector('[data-testid="amount"][data-amount="10000"]')
     page.wait_for_load_state("networkidle")
 
 
