@@ -50,7 +50,7 @@ from eventapp.payments.provider import (
     WebhookHint,
 )
 from eventapp.payments.toss import domestic_phone
-from eventapp.payments.transport import Answer, call, parse_json
+from eventapp.payments.transport import Answer, call, parse_json, with_each_key
 
 log = logging.getLogger(__name__)
 
@@ -317,16 +317,9 @@ def _send(account: GatewayAccount, operation: str, method: str, path: str, *, co
     """Send with the current secret and, when that one is not valid (any more), once with the previous one."""
     _check_keys(account)
     faults.point(f"portone.{operation}.before")
-    refused = None
-    for secret in account.secret_keys:
-        try:
-            answer = _send_with(account.api_url, secret, operation, method, path, content, key, params)
-        except GatewayMisconfigured as error:
-            refused = refused or error
-            continue
-        faults.point(f"portone.{operation}.after")
-        return answer
-    raise refused
+    answer = with_each_key(account, lambda secret: _send_with(account.api_url, secret, operation, method, path, content, key, params))
+    faults.point(f"portone.{operation}.after")
+    return answer
 
 
 def _send_with(api_url, secret, operation, method, path, content, key, params) -> Answer:

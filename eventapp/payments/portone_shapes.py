@@ -10,6 +10,7 @@ from decimal import Decimal
 from typing import Any
 
 from eventapp.payments.banks import BY_PORTONE_NAME
+from eventapp.payments.bodies import list_of, matching, object_of, optional, text_of
 from eventapp.payments.provider import (
     AUTHORIZED,
     AWAITING_DEPOSIT,
@@ -80,9 +81,9 @@ def moment(value: Any) -> datetime | None:
 def payment(body: Any, *, mode: str, channels: Collection[str], now: datetime) -> GatewayPayment:
     """A Payment as our snapshot. `channels` are the account's: money that came through another one is not what we asked for,
     and whether a channel is LIVE says itself. An account to pay into is over when its time is, whatever the status says."""
-    body = _object(body, "payment")
-    sums = _object(body.get("amount"), "amount")
-    raw_status, paid_at = _text(body, "status"), moment(body.get("paidAt"))
+    body = object_of(body, "payment")
+    sums = object_of(body.get("amount"), "amount")
+    raw_status, paid_at = text_of(body, "status"), moment(body.get("paidAt"))
     total, cancelled = amount(sums.get("total"), "total"), amount(sums.get("cancelled"), "cancelled")
     if cancelled > total:
         raise GatewayContractError("wrong_amount", "more was cancelled than paid")
@@ -91,23 +92,23 @@ def payment(body: Any, *, mode: str, channels: Collection[str], now: datetime) -
     if taken and channel.get("type") not in ("LIVE", "TEST"):
         raise GatewayContractError("wrong_shape", "the channel is neither live nor test")
     method = body["method"] if isinstance(body.get("method"), dict) else {}
-    kind = METHODS.get(_optional(method, "type"), OTHER) if method else ""
+    kind = METHODS.get(optional(method, "type"), OTHER) if method else ""
     account = _virtual_account(method, now) if kind == VIRTUAL_ACCOUNT and method.get("accountNumber") else None
-    cancellations = [_object(each, "cancellation") for each in _list(body, "cancellations")]
+    cancellations = [object_of(each, "cancellation") for each in list_of(body, "cancellations")]
     refunds = tuple(_refund(each) for each in cancellations)
     status = _status(raw_status, paid_at, total - cancelled, refunds, account)
     if (taken or status == AWAITING_DEPOSIT) and channel.get("key") not in channels:
         status, raw_status = UNKNOWN, f"{raw_status} in {str(channel.get('key'))[:60]}"
     failure = body["failure"] if isinstance(body.get("failure"), dict) else None
     return GatewayPayment(
-        order_ref=_text(body, "id"), gateway_key=_text(body, "transactionId"), status=status, raw_status=raw_status,
-        method=kind, total=total, balance=total - cancelled, currency=_text(body, "currency").removeprefix("CURRENCY_"),
+        order_ref=text_of(body, "id"), gateway_key=text_of(body, "transactionId"), status=status, raw_status=raw_status,
+        method=kind, total=total, balance=total - cancelled, currency=text_of(body, "currency").removeprefix("CURRENCY_"),
         test_mode=channel["type"] != "LIVE" if channel.get("type") else mode == "test", refunds=refunds,
         requested_at=moment(body.get("requestedAt")), approved_at=paid_at, virtual_account=account,
-        merchant_id=_text(body, "storeId"), receipt_url=_optional(body, "receiptUrl"),
-        failure=Failure(_optional(failure, "pgCode") or "FAILED", _optional(failure, "pgMessage") or _optional(failure, "reason"))
+        merchant_id=text_of(body, "storeId"), receipt_url=optional(body, "receiptUrl"),
+        failure=Failure(optional(failure, "pgCode") or "FAILED", optional(failure, "pgMessage") or optional(failure, "reason"))
         if failure else None,
-        last_tx=_optional(cancellations[-1], "id") if cancellations else _text(body, "transactionId"),
+        last_tx=optional(cancellations[-1], "id") if cancellations else text_of(body, "transactionId"),
         vat=amount(sums["vat"], "vat") if sums.get("vat") is not None else None,
         tax_free=amount(sums.get("taxFree") or 0, "taxFree"), paid_with=_paid_with(method),
         dispute=_dispute(body, cancellations), cash_receipt=_cash_receipt_of(body), raw=body)
@@ -126,16 +127,16 @@ def _status(raw: str, paid_at, balance: int, refunds, account) -> str:
 
 def _refund(body: Mapping[str, Any]) -> GatewayRefund:
     return GatewayRefund(
-        transaction_key=_text(body, "id"), amount=amount(body.get("totalAmount"), "totalAmount"),
-        reason=_optional(body, "reason"), status=REFUND_STATES.get(_optional(body, "status"), "pending"),
+        transaction_key=text_of(body, "id"), amount=amount(body.get("totalAmount"), "totalAmount"),
+        reason=optional(body, "reason"), status=REFUND_STATES.get(optional(body, "status"), "pending"),
         at=moment(body.get("cancelledAt")) or moment(body.get("requestedAt")))
 
 
 def _virtual_account(method: Mapping[str, Any], now: datetime) -> IssuedAccount:
-    name, due_at = _optional(method, "bank"), moment(method.get("expiredAt"))
-    bank, refund = BY_PORTONE_NAME.get(name), _optional(method, "refundStatus")
-    return IssuedAccount(bank=bank.name if bank else "", bank_code=name, number=_text(method, "accountNumber"),
-                         customer_name=_optional(method, "remitteeName"), due_at=due_at,
+    name, due_at = optional(method, "bank"), moment(method.get("expiredAt"))
+    bank, refund = BY_PORTONE_NAME.get(name), optional(method, "refundStatus")
+    return IssuedAccount(bank=bank.name if bank else "", bank_code=name, number=text_of(method, "accountNumber"),
+                         customer_name=optional(method, "remitteeName"), due_at=due_at,
                          expired=due_at is not None and due_at <= now, refund_status=ACCOUNT_REFUNDS.get(refund, refund))
 
 
@@ -144,21 +145,21 @@ def _paid_with(method: Mapping[str, Any]) -> str:
     within = method.get("easyPayMethod") if isinstance(method.get("easyPayMethod"), dict) else {}
     if not card and isinstance(within.get("card"), dict):
         card = within["card"]
-    bank = BY_PORTONE_NAME.get(_optional(method, "bank"))
-    words = [_optional(method, "provider"), _optional(card, "name"), _optional(card, "number"), bank.korean if bank else ""]
+    bank = BY_PORTONE_NAME.get(optional(method, "bank"))
+    words = [optional(method, "provider"), optional(card, "name"), optional(card, "number"), bank.korean if bank else ""]
     return " ".join(filter(None, words))[:100]
 
 
 def _dispute(body: Mapping[str, Any], cancellations) -> Dispute | None:
     """The newest. One that was lost shows among the cancellations what it has taken; so its own amount is none."""
-    disputes = [_object(each, "dispute") for each in _list(body, "disputes")]
+    disputes = [object_of(each, "dispute") for each in list_of(body, "disputes")]
     if not disputes:
         return None
     one = disputes[-1]
-    lost = any(_optional(each, "trigger") == "CHARGEBACK" and _optional(each, "status") == "SUCCEEDED" for each in cancellations)
+    lost = any(optional(each, "trigger") == "CHARGEBACK" and optional(each, "status") == "SUCCEEDED" for each in cancellations)
     status = "open" if one.get("status") != "RESOLVED" else "lost" if lost else "won"
-    return Dispute(id=_optional(one, "pgDisputeId") or _text(body, "transactionId"), status=status,
-                   amount=0 if lost else amount(body["amount"]["total"], "total"), reason=_optional(one, "reason")[:200])
+    return Dispute(id=optional(one, "pgDisputeId") or text_of(body, "transactionId"), status=status,
+                   amount=0 if lost else amount(body["amount"]["total"], "total"), reason=optional(one, "reason")[:200])
 
 
 def _cash_receipt_of(body: Mapping[str, Any]) -> CashReceiptSnapshot | None:
@@ -169,13 +170,13 @@ def _cash_receipt_of(body: Mapping[str, Any]) -> CashReceiptSnapshot | None:
 
 def cash_receipt(body: Any, asked: int | None = None) -> CashReceiptSnapshot:
     """Of a payment, of a call of its own, or (with what was `asked` for) of the answer to issuing it."""
-    body = _object(body, "cashReceipt")
+    body = object_of(body, "cashReceipt")
     total = body.get("totalAmount", body.get("amount", asked))
-    number = _optional(body, "issueNumber")
+    number = optional(body, "issueNumber")
     return CashReceiptSnapshot(
-        key=_optional(body, "pgReceiptId") or number, status="cancelled" if body.get("status") == "CANCELLED" else "issued",
-        amount=amount(total, "amount"), issue_number=number, url=_optional(body, "url"),
-        kind=RECEIPT_KINDS.get(_optional(body, "type"), ""))
+        key=optional(body, "pgReceiptId") or number, status="cancelled" if body.get("status") == "CANCELLED" else "issued",
+        amount=amount(total, "amount"), issue_number=number, url=optional(body, "url"),
+        kind=RECEIPT_KINDS.get(optional(body, "type"), ""))
 
 
 def webhook(body: Any) -> dict:
@@ -186,37 +187,8 @@ def webhook(body: Any) -> dict:
     hint = {"kind": kind, "occurred_at": moment(body.get("timestamp"))}
     if kind in (IRRELEVANT, BILLING_DELETED):
         return hint
-    order_ref = _matching(data.get("paymentId"), PAYMENT_ID) if isinstance(data, dict) else ""
+    order_ref = matching(data.get("paymentId"), PAYMENT_ID) if isinstance(data, dict) else ""
     if not order_ref:
         raise BadWebhook("wrong_shape", "the event names no payment")
-    return hint | {"order_ref": order_ref, "gateway_key": _matching(data.get("transactionId"), TRANSACTION_ID),
+    return hint | {"order_ref": order_ref, "gateway_key": matching(data.get("transactionId"), TRANSACTION_ID),
                    "claimed_status": re.sub(r"[^A-Za-z.]", "", body["type"])[:40]}
-
-
-def _matching(value: Any, pattern: re.Pattern) -> str:
-    return value if isinstance(value, str) and pattern.match(value) else ""
-
-
-def _object(value: Any, name: str) -> Mapping[str, Any]:
-    if not isinstance(value, dict):
-        raise GatewayContractError("wrong_shape", f"{name} is no object")
-    return value
-
-
-def _list(body: Mapping[str, Any], name: str) -> list:
-    value = body.get(name) or []
-    if not isinstance(value, list):
-        raise GatewayContractError("wrong_shape", f"{name} is no list")
-    return value
-
-
-def _text(body: Mapping[str, Any], name: str) -> str:
-    value = body.get(name)
-    if not isinstance(value, str) or not value:
-        raise GatewayContractError("wrong_shape", f"{name} is missing")
-    return value
-
-
-def _optional(body: Mapping[str, Any], name: str) -> str:
-    value = body.get(name)
-    return value if isinstance(value, str) else ""

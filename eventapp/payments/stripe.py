@@ -42,7 +42,7 @@ from eventapp.payments.provider import (
     WebhookHint,
 )
 from eventapp.payments.stripe_shapes import INTENT, SESSION
-from eventapp.payments.transport import exchange, parse_json
+from eventapp.payments.transport import exchange, parse_json, with_each_key
 
 log = logging.getLogger(__name__)
 logging.getLogger("stripe").setLevel(logging.WARNING)  # it would log whole addresses
@@ -277,18 +277,14 @@ def _ask(account: GatewayAccount, operation: str, ask: Callable[[Any], Any]) -> 
     """Ask with the current key and, when that one is not valid (any more), once with the previous one."""
     _check_keys(account)
     faults.point(f"stripe.{operation}.before")
-    refused = None
-    for secret_key in account.secret_keys:
-        client = StripeClient(secret_key, base_addresses={"api": account.api_url}, http_client=Wire(account.api_url),
-                              max_network_retries=0, stripe_version=VERSION)
-        try:
-            answer = _answer(operation, lambda v1=client.v1: ask(v1))
-        except GatewayMisconfigured as error:
-            refused = refused or error
-            continue
-        faults.point(f"stripe.{operation}.after")
-        return answer
-    raise refused
+    answer = with_each_key(account, lambda secret: _answer(operation, lambda: ask(_client(account, secret).v1)))
+    faults.point(f"stripe.{operation}.after")
+    return answer
+
+
+def _client(account: GatewayAccount, secret_key: str) -> StripeClient:
+    return StripeClient(secret_key, base_addresses={"api": account.api_url}, http_client=Wire(account.api_url), max_network_retries=0,
+                        stripe_version=VERSION)
 
 
 def _answer(operation: str, ask: Callable[[], Any]) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from datetime import UTC, date, datetime
 from typing import Any
 
+from eventapp.payments.bodies import matching, object_of, optional, text_of
 from eventapp.payments.provider import (
     AUTHORIZED,
     AWAITING_DEPOSIT,
@@ -62,8 +63,8 @@ def moment(value: Any) -> datetime | None:
 
 # -- sessions ---------------------------------------------------------------------------------------
 def opened(session: Mapping[str, Any]) -> Opened:
-    url = _text(session, "url")
-    if not SESSION.match(_text(session, "id")) or not re.match(r"https?://", url):
+    url = text_of(session, "url")
+    if not SESSION.match(text_of(session, "id")) or not re.match(r"https?://", url):
         raise GatewayContractError("wrong_shape", "a session without a page")
     return Opened(gateway_key=session["id"], url=url)
 
@@ -75,8 +76,8 @@ def charge_and_refunds(session: Mapping[str, Any]) -> tuple[str, list | None]:
         return "", []
     refunds = charge.get("refunds")
     if not isinstance(refunds, dict) or not isinstance(refunds.get("data"), list) or refunds.get("has_more") is not False:
-        return _text(charge, "id"), None
-    return _text(charge, "id"), refunds["data"]
+        return text_of(charge, "id"), None
+    return text_of(charge, "id"), refunds["data"]
 
 
 def disputed(session: Mapping[str, Any]) -> bool:
@@ -86,9 +87,9 @@ def disputed(session: Mapping[str, Any]) -> bool:
 
 def payment(session: Mapping[str, Any], refunds: list, disputes: list) -> GatewayPayment:
     """A session with what hangs on it as our snapshot."""
-    total, currency = _amount(session, "amount_total"), _text(session, "currency").upper()
+    total, currency = _amount(session, "amount_total"), text_of(session, "currency").upper()
     intent, charge = _intent(session), _charge(session)
-    given_back = tuple(_refund(_object(each, "refund")) for each in reversed(refunds))  # they come newest first
+    given_back = tuple(_refund(object_of(each, "refund")) for each in reversed(refunds))  # they come newest first
     gone = sum(refund.amount for refund in given_back if refund.status != "failed")
     if gone > total:
         raise GatewayContractError("wrong_amount", "more was given back than came")
@@ -99,18 +100,18 @@ def payment(session: Mapping[str, Any], refunds: list, disputes: list) -> Gatewa
         approved_at = moment((charge or {}).get("created")) or moment(session.get("created"))
     done = [refund for refund in given_back if refund.status != "failed"]
     return GatewayPayment(
-        order_ref=_optional(session, "client_reference_id"), gateway_key=_text(session, "id"), status=status,
+        order_ref=optional(session, "client_reference_id"), gateway_key=text_of(session, "id"), status=status,
         raw_status=raw_status, method=_method(charge), total=total, balance=total - gone, currency=currency,
         test_mode=session.get("livemode") is not True, refunds=given_back, requested_at=moment(session.get("created")),
-        approved_at=approved_at, receipt_url=_optional(charge or {}, "receipt_url"), failure=_failure(intent),
-        last_tx=done[-1].transaction_key if done else _optional(charge or {}, "id"), paid_with=_paid_with(charge),
+        approved_at=approved_at, receipt_url=optional(charge or {}, "receipt_url"), failure=_failure(intent),
+        last_tx=done[-1].transaction_key if done else optional(charge or {}, "id"), paid_with=_paid_with(charge),
         dispute=_dispute(disputes), raw=dict(session) | {"_refunds": refunds, "_disputes": disputes})
 
 
 def _status(session, intent, refunds, balance: int) -> tuple[str, str]:
     """Ours, and Stripe's own words for it."""
-    at_session, at_payment = _optional(session, "status"), _optional(session, "payment_status")
-    at_intent = _optional(intent or {}, "status")
+    at_session, at_payment = optional(session, "status"), optional(session, "payment_status")
+    at_intent = optional(intent or {}, "status")
     raw = "/".join(filter(None, (at_session, at_payment, at_intent)))
     if at_session == "open":
         return PENDING, raw
@@ -132,48 +133,48 @@ def _status(session, intent, refunds, balance: int) -> tuple[str, str]:
 
 def _same_money(total: int, currency: str, intent, charge) -> None:
     """Session, intent and charge speak of the same sum, or something is not as we think."""
-    if intent is None or _amount(intent, "amount_received") != total or _text(intent, "currency").upper() != currency:
+    if intent is None or _amount(intent, "amount_received") != total or text_of(intent, "currency").upper() != currency:
         raise GatewayContractError("wrong_amount", "the session and its payment differ")
-    if charge is None or _amount(charge, "amount") != total or _text(charge, "currency").upper() != currency:
+    if charge is None or _amount(charge, "amount") != total or text_of(charge, "currency").upper() != currency:
         raise GatewayContractError("wrong_amount", "the session and its charge differ")
 
 
 def _intent(session: Mapping[str, Any]) -> Mapping[str, Any] | None:
     """Absent until the buyer has tried to pay."""
-    return _object(session["payment_intent"], "payment_intent") if session.get("payment_intent") else None
+    return object_of(session["payment_intent"], "payment_intent") if session.get("payment_intent") else None
 
 
 def _charge(session: Mapping[str, Any]) -> Mapping[str, Any] | None:
     intent = _intent(session)
-    return _object(intent["latest_charge"], "latest_charge") if intent and intent.get("latest_charge") else None
+    return object_of(intent["latest_charge"], "latest_charge") if intent and intent.get("latest_charge") else None
 
 
 def _refund(body: Mapping[str, Any]) -> GatewayRefund:
     ours = body.get("metadata") if isinstance(body.get("metadata"), dict) else {}
-    return GatewayRefund(transaction_key=_text(body, "id"), amount=_amount(body, "amount"),
-                         reason=_optional(ours, "reason") or _optional(body, "reason"),
-                         status=REFUND_STATES.get(_optional(body, "status"), "pending"), at=moment(body.get("created")))
+    return GatewayRefund(transaction_key=text_of(body, "id"), amount=_amount(body, "amount"),
+                         reason=optional(ours, "reason") or optional(body, "reason"),
+                         status=REFUND_STATES.get(optional(body, "status"), "pending"), at=moment(body.get("created")))
 
 
 def _dispute(disputes: list) -> Dispute | None:
     """The one that matters: an open one, then a lost one, then the newest."""
-    found = [_object(each, "dispute") for each in disputes]
+    found = [object_of(each, "dispute") for each in disputes]
     if not found:
         return None
     body = max(found, key=lambda each: (("won", "lost", "open").index(_dispute_state(each)), each.get("created") or 0))
-    return Dispute(id=_text(body, "id"), status=_dispute_state(body), amount=_amount(body, "amount"),
-                   reason=_optional(body, "reason"))
+    return Dispute(id=text_of(body, "id"), status=_dispute_state(body), amount=_amount(body, "amount"),
+                   reason=optional(body, "reason"))
 
 
 def _dispute_state(body: Mapping[str, Any]) -> str:
-    return DISPUTE_STATES.get(_optional(body, "status"), "open")
+    return DISPUTE_STATES.get(optional(body, "status"), "open")
 
 
 def _failure(intent) -> Failure | None:
     error = (intent or {}).get("last_payment_error")
     if not isinstance(error, dict):
         return None
-    return Failure(_optional(error, "decline_code") or _optional(error, "code") or "payment_failed", _optional(error, "message"))
+    return Failure(optional(error, "decline_code") or optional(error, "code") or "payment_failed", optional(error, "message"))
 
 
 def _details(charge) -> Mapping[str, Any]:
@@ -182,22 +183,22 @@ def _details(charge) -> Mapping[str, Any]:
 
 
 def _method(charge) -> str:
-    kind = _optional(_details(charge), "type")
+    kind = optional(_details(charge), "type")
     return CARD if kind in CARDS else BANK_TRANSFER if kind in BANKS else OTHER if kind else ""
 
 
 def _paid_with(charge) -> str:
     details = _details(charge)
-    kind = _optional(details, "type")
+    kind = optional(details, "type")
     inside = details.get(kind) if isinstance(details.get(kind), dict) else {}
-    names = _optional(inside, "brand") or _optional(inside, "bank_name") or kind
-    last4 = _optional(inside, "last4")
+    names = optional(inside, "brand") or optional(inside, "bank_name") or kind
+    last4 = optional(inside, "last4")
     return f"{names.replace('_', ' ').title()} •••• {last4}" if last4 else names.replace("_", " ").title()
 
 
 def intent_of(snapshot: GatewayPayment) -> str:
     intent = _intent(snapshot.raw)
-    return _text(intent, "id") if intent else ""
+    return text_of(intent, "id") if intent else ""
 
 
 def made_by(snapshot: GatewayPayment, key: str) -> bool:
@@ -208,7 +209,7 @@ def made_by(snapshot: GatewayPayment, key: str) -> bool:
 # -- books ------------------------------------------------------------------------------------------
 def order_ref_of(body: Mapping[str, Any]) -> str:
     ours = body.get("metadata") if isinstance(body.get("metadata"), dict) else {}
-    return _matching(ours.get("order_ref"), ORDER_REF)
+    return matching(ours.get("order_ref"), ORDER_REF)
 
 
 def order_of(line: Mapping[str, Any]) -> tuple[str, str]:
@@ -224,8 +225,8 @@ def entry(line: Mapping[str, Any], order_ref: str) -> LedgerEntry:
     amount = _whole(line.get("amount"), "amount")
     sold = source if type(source.get("amount")) is int and isinstance(source.get("currency"), str) else line
     size = abs(_whole(sold["amount"], "amount"))
-    return LedgerEntry(transaction_key=_key(line, source), gateway_key="", order_ref=order_ref, raw_status=_text(line, "type"),
-                       amount=size if amount >= 0 else -size, currency=_text(sold, "currency").upper(), at=moment(line.get("created")))
+    return LedgerEntry(transaction_key=_key(line, source), gateway_key="", order_ref=order_ref, raw_status=text_of(line, "type"),
+                       amount=size if amount >= 0 else -size, currency=text_of(sold, "currency").upper(), at=moment(line.get("created")))
 
 
 def settlement(line: Mapping[str, Any], order_ref: str) -> SettlementLine:
@@ -237,14 +238,14 @@ def settlement(line: Mapping[str, Any], order_ref: str) -> SettlementLine:
     if amount - fee != net:
         raise GatewayContractError("wrong_amount", "amount, fee and net do not agree")
     return SettlementLine(transaction_key=_key(line, source), gateway_key="", order_ref=order_ref,
-                          currency=_text(line, "currency").upper(), method=_method(source), amount=amount, fee=fee - vat, vat=vat,
+                          currency=text_of(line, "currency").upper(), method=_method(source), amount=amount, fee=fee - vat, vat=vat,
                           payout=net, sold_on=_day(line.get("created")), paid_out_on=_day(line.get("available_on")))
 
 
 def _key(line: Mapping[str, Any], source: Mapping[str, Any]) -> str:
     """Charges and refunds by their own names, as snapshots have them; what comes back or is contested by the movement's."""
-    first = _optional(line, "type") in ("charge", "payment", "refund", "payment_refund")
-    return (_optional(source, "id") if first else "") or _text(line, "id")
+    first = optional(line, "type") in ("charge", "payment", "refund", "payment_refund")
+    return (optional(source, "id") if first else "") or text_of(line, "id")
 
 
 def _day(value: Any) -> date | None:
@@ -261,7 +262,7 @@ def webhook(body: Any) -> dict:
     """
     if not isinstance(body, dict) or body.get("object") != "event":
         raise BadWebhook("not_json", "an event was expected")
-    delivery, kind = _matching(body.get("id"), EVENT), body.get("type")
+    delivery, kind = matching(body.get("id"), EVENT), body.get("type")
     if not delivery or not isinstance(kind, str):
         raise BadWebhook("wrong_shape", "an event has an id and a type")
     hint = {"delivery_id": delivery, "kind": IRRELEVANT, "occurred_at": moment(body.get("created"))}
@@ -274,10 +275,10 @@ def webhook(body: Any) -> dict:
         raise BadWebhook("wrong_shape", "the event is about nothing")
     if found == PAYOUT_CHANGED:
         return hint | {"kind": found}
-    session = _matching(about.get("id"), SESSION)
+    session = matching(about.get("id"), SESSION)
     intent = about.get("id") if about.get("object") == "payment_intent" else about.get("payment_intent")
-    order_ref = _matching(about.get("client_reference_id"), ORDER_REF) if session else order_ref_of(about)
-    gateway_key = session or _matching(intent, INTENT)
+    order_ref = matching(about.get("client_reference_id"), ORDER_REF) if session else order_ref_of(about)
+    gateway_key = session or matching(intent, INTENT)
     if not gateway_key and not order_ref:
         return hint  # of something that is not sold through a session
     status = "/".join(each for each in (about.get("status"), about.get("payment_status")) if isinstance(each, str))
@@ -307,25 +308,3 @@ def _whole(value: Any, name: str) -> int:
     if type(value) is not int or abs(value) > MOST:
         raise GatewayContractError("wrong_amount", f"{name} is no amount")
     return value
-
-
-def _matching(value: Any, pattern: re.Pattern) -> str:
-    return value if isinstance(value, str) and pattern.match(value) else ""
-
-
-def _object(value: Any, name: str) -> Mapping[str, Any]:
-    if not isinstance(value, dict):
-        raise GatewayContractError("wrong_shape", f"{name} is no object")
-    return value
-
-
-def _text(body: Mapping[str, Any], name: str) -> str:
-    value = body.get(name)
-    if not isinstance(value, str) or not value:
-        raise GatewayContractError("wrong_shape", f"{name} is missing")
-    return value
-
-
-def _optional(body: Mapping[str, Any], name: str) -> str:
-    value = body.get(name)
-    return value if isinstance(value, str) else ""

@@ -12,6 +12,7 @@ from typing import Any
 
 from eventapp.money import exponent
 from eventapp.payments.banks import BY_TOSS_CODE
+from eventapp.payments.bodies import matching, object_of, optional, text_of
 from eventapp.payments.provider import (
     AUTHORIZED,
     AWAITING_DEPOSIT,
@@ -86,8 +87,8 @@ def moment(value: Any) -> datetime | None:
 
 def payment(body: Any, *, test_mode: bool) -> GatewayPayment:
     """A Payment object as our snapshot."""
-    body = _object(body, "payment")
-    currency = _text(body, "currency")
+    body = object_of(body, "payment")
+    currency = text_of(body, "currency")
     total = minor_units(body.get("totalAmount"), currency, "totalAmount")
     balance = minor_units(body.get("balanceAmount"), currency, "balanceAmount")
     if not 0 <= balance <= total:
@@ -100,17 +101,17 @@ def payment(body: Any, *, test_mode: bool) -> GatewayPayment:
     if account and account.refund_status == "PENDING" and refunds:  # the bank has not sent it yet
         refunds = (*refunds[:-1], replace(refunds[-1], status="pending"))
     failure = body["failure"] if isinstance(body.get("failure"), dict) else None
-    raw_status, approved_at = _text(body, "status"), moment(body.get("approvedAt"))
+    raw_status, approved_at = text_of(body, "status"), moment(body.get("approvedAt"))
     return GatewayPayment(
-        order_ref=_text(body, "orderId"), gateway_key=_text(body, "paymentKey"),
+        order_ref=text_of(body, "orderId"), gateway_key=text_of(body, "paymentKey"),
         status=_status(raw_status, balance, approved_at, refunds, account), raw_status=raw_status,
-        method=METHODS.get(_optional(body, "method"), OTHER) if body.get("method") else "",
+        method=METHODS.get(optional(body, "method"), OTHER) if body.get("method") else "",
         total=total, balance=balance, currency=currency, test_mode=test_mode, refunds=refunds,
         requested_at=moment(body.get("requestedAt")), approved_at=approved_at, virtual_account=account,
-        secret=_optional(body, "secret"), merchant_id=_optional(body, "mId"),
-        receipt_url=_optional(body["receipt"], "url") if isinstance(body.get("receipt"), dict) else "",
-        failure=Failure(_optional(failure, "code"), _optional(failure, "message")) if failure else None,
-        last_tx=_optional(body, "lastTransactionKey"),
+        secret=optional(body, "secret"), merchant_id=optional(body, "mId"),
+        receipt_url=optional(body["receipt"], "url") if isinstance(body.get("receipt"), dict) else "",
+        failure=Failure(optional(failure, "code"), optional(failure, "message")) if failure else None,
+        last_tx=optional(body, "lastTransactionKey"),
         vat=minor_units(body["vat"], currency, "vat") if body.get("vat") is not None else None,
         tax_free=minor_units(body.get("taxFreeAmount") or 0, currency, "taxFreeAmount"),
         partial_cancelable=body.get("isPartialCancelable") is not False, paid_with=_paid_with(body),
@@ -131,68 +132,68 @@ def _status(raw: str, balance: int, approved_at, refunds, account) -> str:
 
 
 def _refund(body: Any, currency: str) -> GatewayRefund:
-    body = _object(body, "cancel")
+    body = object_of(body, "cancel")
     amount = minor_units(body.get("cancelAmount"), currency, "cancelAmount")
-    return GatewayRefund(transaction_key=_text(body, "transactionKey"), amount=amount,
-                         reason=_optional(body, "cancelReason"),
-                         status=REFUND_STATES.get(_optional(body, "cancelStatus") or "DONE", "pending"),
+    return GatewayRefund(transaction_key=text_of(body, "transactionKey"), amount=amount,
+                         reason=optional(body, "cancelReason"),
+                         status=REFUND_STATES.get(optional(body, "cancelStatus") or "DONE", "pending"),
                          at=moment(body.get("canceledAt")))
 
 
 def _virtual_account(body: Any) -> IssuedAccount:
-    body = _object(body, "virtualAccount")
-    code = _optional(body, "bankCode")
+    body = object_of(body, "virtualAccount")
+    code = optional(body, "bankCode")
     bank = BY_TOSS_CODE.get(code)
-    return IssuedAccount(bank=bank.name if bank else "", bank_code=code, number=_text(body, "accountNumber"),
-                         customer_name=_optional(body, "customerName"), due_at=moment(body.get("dueDate")),
-                         expired=body.get("expired") is True, refund_status=_optional(body, "refundStatus"))
+    return IssuedAccount(bank=bank.name if bank else "", bank_code=code, number=text_of(body, "accountNumber"),
+                         customer_name=optional(body, "customerName"), due_at=moment(body.get("dueDate")),
+                         expired=body.get("expired") is True, refund_status=optional(body, "refundStatus"))
 
 
 def _paid_with(body: Mapping[str, Any]) -> str:
     """The company and the masked number of a card, the easy pay or phone company, or the bank."""
     parts = {name: body[name] if isinstance(body.get(name), dict) else {}
              for name in ("card", "easyPay", "transfer", "virtualAccount", "mobilePhone")}
-    if number := _optional(parts["card"], "number"):
-        issuer = ISSUERS.get(_optional(parts["card"], "issuerCode"), "")
-        return " ".join(filter(None, [_optional(parts["easyPay"], "provider"), f"{issuer}카드", number]))
-    if easy := _optional(parts["easyPay"], "provider"):
+    if number := optional(parts["card"], "number"):
+        issuer = ISSUERS.get(optional(parts["card"], "issuerCode"), "")
+        return " ".join(filter(None, [optional(parts["easyPay"], "provider"), f"{issuer}카드", number]))
+    if easy := optional(parts["easyPay"], "provider"):
         return easy
-    if bank := BY_TOSS_CODE.get(_optional(parts["transfer"] or parts["virtualAccount"], "bankCode")):
+    if bank := BY_TOSS_CODE.get(optional(parts["transfer"] or parts["virtualAccount"], "bankCode")):
         return bank.korean
-    return _optional(parts["mobilePhone"], "carrier")
+    return optional(parts["mobilePhone"], "carrier")
 
 
 def _window_receipt(body: Any, balance: int) -> CashReceiptSnapshot:
     """The receipt that came with the payment: it is as big as what is left, and gone when nothing is."""
-    body = _object(body, "cashReceipt")
+    body = object_of(body, "cashReceipt")
     return CashReceiptSnapshot(
-        key=_text(body, "receiptKey"), status="issued" if balance else "cancelled",
-        amount=minor_units(body.get("amount"), "KRW", "amount"), issue_number=_optional(body, "issueNumber"),
-        url=_optional(body, "receiptUrl"), kind=RECEIPT_KINDS.get(_optional(body, "type"), ""))
+        key=text_of(body, "receiptKey"), status="issued" if balance else "cancelled",
+        amount=minor_units(body.get("amount"), "KRW", "amount"), issue_number=optional(body, "issueNumber"),
+        url=optional(body, "receiptUrl"), kind=RECEIPT_KINDS.get(optional(body, "type"), ""))
 
 
 def cash_receipt(body: Any) -> CashReceiptSnapshot:
     """A CashReceipt object; one that takes another back is `cancelled` when it is complete."""
-    body = _object(body, "cash receipt")
-    state = _text(body, "issueStatus")
-    done = "cancelled" if _text(body, "transactionType") == "CANCEL" else "issued"
+    body = object_of(body, "cash receipt")
+    state = text_of(body, "issueStatus")
+    done = "cancelled" if text_of(body, "transactionType") == "CANCEL" else "issued"
     failure = body["failure"] if isinstance(body.get("failure"), dict) else {}
     return CashReceiptSnapshot(
-        key=_text(body, "receiptKey"), amount=minor_units(body.get("amount"), "KRW", "amount"),
+        key=text_of(body, "receiptKey"), amount=minor_units(body.get("amount"), "KRW", "amount"),
         status=done if state == "COMPLETED" else RECEIPT_STATES.get(state, "in_progress"),
-        issue_number=_optional(body, "issueNumber"), url=_optional(body, "receiptUrl"),
-        kind=RECEIPT_KINDS.get(_optional(body, "type"), ""), failure_code=_optional(failure, "code"))
+        issue_number=optional(body, "issueNumber"), url=optional(body, "receiptUrl"),
+        kind=RECEIPT_KINDS.get(optional(body, "type"), ""), failure_code=optional(failure, "code"))
 
 
 def settlement(body: Any) -> SettlementLine:
     """A line of /v1/settlements; what went back is negative, whichever sign Toss gives it, and the fee is what is missing."""
-    body = _object(body, "settlement")
-    currency = _text(body, "currency")
+    body = object_of(body, "settlement")
+    currency = text_of(body, "currency")
     sign = -1 if body.get("cancel") or minor_units(body.get("amount"), currency, "amount") < 0 else 1
     amount, vat, payout = (abs(minor_units(body.get(each), currency, each)) for each in ("amount", "vat", "payOutAmount"))
     return SettlementLine(
-        transaction_key=_text(body, "transactionKey"), gateway_key=_text(body, "paymentKey"),
-        order_ref=_text(body, "orderId"), currency=currency, method=METHODS.get(_optional(body, "method"), OTHER),
+        transaction_key=text_of(body, "transactionKey"), gateway_key=text_of(body, "paymentKey"),
+        order_ref=text_of(body, "orderId"), currency=currency, method=METHODS.get(optional(body, "method"), OTHER),
         amount=sign * amount, fee=sign * (amount - vat - payout), vat=sign * vat, payout=sign * payout,
         sold_on=_day(body.get("soldDate")), paid_out_on=_day(body.get("paidOutDate")))
 
@@ -206,14 +207,14 @@ def _day(value: Any) -> date | None:
 
 def entry(body: Any) -> LedgerEntry:
     """A line of /v1/transactions; money that went back is negative, whichever sign Toss gives it."""
-    body = _object(body, "transaction")
-    currency, status = _text(body, "currency"), _text(body, "status")
+    body = object_of(body, "transaction")
+    currency, status = text_of(body, "currency"), text_of(body, "status")
     amount = minor_units(body.get("amount"), currency, "amount")
     if status in ("CANCELED", "PARTIAL_CANCELED"):
         amount = -abs(amount)
-    return LedgerEntry(transaction_key=_text(body, "transactionKey"), gateway_key=_text(body, "paymentKey"),
-                       order_ref=_text(body, "orderId"), raw_status=status, amount=amount, currency=currency,
-                       at=moment(body.get("transactionAt")), merchant_id=_optional(body, "mId"))
+    return LedgerEntry(transaction_key=text_of(body, "transactionKey"), gateway_key=text_of(body, "paymentKey"),
+                       order_ref=text_of(body, "orderId"), raw_status=status, amount=amount, currency=currency,
+                       at=moment(body.get("transactionAt")), merchant_id=optional(body, "mId"))
 
 
 def webhook(body: Any) -> dict:
@@ -246,28 +247,6 @@ def _claims(data: Mapping[str, Any], kind: str) -> dict:
     if secret is not None and not (isinstance(secret, str) and re.fullmatch(r"[!-~]{0,50}", secret)):
         raise BadWebhook("wrong_shape", "that is no secret")
     status = data.get("status")
-    return {"kind": kind, "order_ref": _matching(data.get("orderId"), ORDER_REF),
-            "gateway_key": _matching(data.get("paymentKey"), GATEWAY_KEY), "secret": secret or "",
+    return {"kind": kind, "order_ref": matching(data.get("orderId"), ORDER_REF),
+            "gateway_key": matching(data.get("paymentKey"), GATEWAY_KEY), "secret": secret or "",
             "claimed_status": status if isinstance(status, str) and re.fullmatch(r"[A-Z_]{1,40}", status) else ""}
-
-
-def _matching(value: Any, pattern: re.Pattern) -> str:
-    return value if isinstance(value, str) and pattern.match(value) else ""
-
-
-def _object(value: Any, name: str) -> Mapping[str, Any]:
-    if not isinstance(value, dict):
-        raise GatewayContractError("wrong_shape", f"{name} is no object")
-    return value
-
-
-def _text(body: Mapping[str, Any], name: str) -> str:
-    value = body.get(name)
-    if not isinstance(value, str) or not value:
-        raise GatewayContractError("wrong_shape", f"{name} is missing")
-    return value
-
-
-def _optional(body: Mapping[str, Any], name: str) -> str:
-    value = body.get(name)
-    return value if isinstance(value, str) else ""

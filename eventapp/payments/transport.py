@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from eventapp.payments.provider import GatewayUnknown
+from eventapp.payments.provider import GatewayAccount, GatewayMisconfigured, GatewayUnknown
 
 CONNECT, READ, POOL = 5.0, 60.0, 5.0  # seconds
 IN_ALL = 75.0  # a server that drips a byte a minute would never run into READ
@@ -97,3 +97,14 @@ def parse_json(raw: bytes) -> Any:
         return json.loads(raw, parse_float=Decimal, parse_constant=refuse)
     except (ValueError, ArithmeticError, RecursionError):
         return None
+
+
+def with_each_key(account: GatewayAccount, ask):
+    """What `ask(secret key)` answers: with the current one and, when that one is not valid (any more), once with the previous."""
+    refused = None
+    for secret in account.secret_keys:
+        try:
+            return ask(secret)
+        except GatewayMisconfigured as error:
+            refused = refused or error
+    raise refused

@@ -1,0 +1,37 @@
+"""What a gateway's answer must have, may have, and what is wrong with it: for the modules that read their shapes."""
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from eventapp.payments.provider import GatewayContractError
+
+
+def matching(value: Any, pattern: re.Pattern) -> str:
+    """The text, when it has this form; otherwise nothing."""
+    return value if isinstance(value, str) and pattern.match(value) else ""
+
+
+def object_of(value: Any, name: str) -> Mapping[str, Any]:
+    if not isinstance(value, dict):
+        raise GatewayContractError("wrong_shape", f"{name} is no object")
+    return value
+
+
+def list_of(body: Mapping[str, Any], name: str) -> list:
+    """Empty where there is none."""
+    value = body.get(name) or []
+    if not isinstance(value, list):
+        raise GatewayContractError("wrong_shape", f"{name} is no list")
+    return value
+
+
+def text_of(body: Mapping[str, Any], name: str) -> str:
+    value = body.get(name)
+    if not isinstance(value, str) or not value:
+        raise GatewayContractError("wrong_shape", f"{name} is missing")
+    return value
+
+
+def optional(body: Mapping[str, Any], name: str) -> str:
+    value = body.get(name)
+    return value if isinstance(value, str) else ""
