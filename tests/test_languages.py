@@ -14,7 +14,7 @@ from eventapp.web.urls import sign
 from tests import make, specimens
 
 NAMES = set("Eventapp English UBF QR PDF JPEG PNG WebP MB HSBC SC iM KB CSV XLSX USB Shift MEET Kakao Chrome Safari Firefox Linux Owner Operator "
-            "Participant Door Staff Admin localhost".split())
+            "Participant Door Staff Admin localhost Toss Payments TossPayments PortOne Stripe ID KG KCP".split())
 """Latin words that Korean text keeps, people's names of the tests' world included."""
 OWN = ("한국어", "박참가", "김하나", "이두리", "서울UBF")
 """Hangul that English pages keep: what people wrote about themselves, and the language's own name."""
