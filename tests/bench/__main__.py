@@ -33,7 +33,7 @@ BENCHES = {
     "operations": operations.run, "exports": operations.exports, "desk": desk.run, "webhooks": webhooks.run, "hang": hang.run,
     "kills": kills.run, "torture": torture.run,
 }
-ONLY_WHOLE = ("hang", "kills")
+ONLY_WHOLE = ("hang", "kills", "torture")
 METHOD = """
 Method. An installation of its own: PostgreSQL with durable settings on a disk, web and worker as the Procfile says, the
 gateway sandbox, the local mailbox, all started by the supervisor; the demo and an event with room are in it. Load comes from
