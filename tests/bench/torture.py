@@ -38,6 +38,8 @@ POINTS = ("paying.", "toss.", "portone.", "stripe.", "webhook.", "outbox.gateway
 OPEN = """SELECT count(*) FROM outbox WHERE done_at IS NULL AND dead_at IS NULL AND kind LIKE 'gateway_%'
           AND run_at < now() + interval '10 minutes'"""
 LETTERS = "SELECT count(*) FROM outbox WHERE done_at IS NULL AND dead_at IS NULL AND kind LIKE 'mail_%' AND run_at <= now()"
+AN_HOUR_LATER = "UPDATE payments SET checked_at = now() - interval '2 hours' WHERE status = 'awaiting_deposit' AND account_id IS NOT NULL"
+"""Deposits whose notice was lost are asked for each hour."""
 UNDECIDED = "SELECT count(*) FROM payment_attempts WHERE state IN ('prepared', 'sent', 'unknown')"
 MONEY = """FROM ledger_entries e JOIN organization_directory d ON d.org_id = e.org_id AND d.slug = 'bench'
            JOIN payments p ON p.org_id = e.org_id AND p.id = e.payment_id"""
@@ -68,6 +70,10 @@ def planned_faults() -> str:
     names = [name for name in faults.points() if name.startswith(POINTS)]
     chance = random.Random(4)  # noqa: S311 - which of both is the same in each run
     return ",".join(f"{name}=exit:{EXIT}" if chance.random() < 0.5 else f"{name}=raise:{RAISE}" for name in names)
+
+
+class NeverOpened(Exception):
+    """A gateway that did not answer for so long that the buyer has to choose another way."""
 
 
 class Torture:
@@ -159,7 +165,10 @@ class Torture:
             story = self.chance.choices((self.comes_back, self.comes_back_twice, self.never_returns, self.closes, self.declines,
                                          self.changes_mind), (74, 6, 6, 4, 4, 6))[0]
             self.stories[f"{order['provider']} {story.__name__}"] += 1
-            story(order)
+            try:
+                story(order)
+            except NeverOpened:
+                self.stories["gateway never told of it"] += 1
             with self.lock:
                 self.done += 1
 
@@ -173,11 +182,17 @@ class Torture:
                 case "portone":
                     answer = self.post("portone/pay", request=order["request"])
                 case "stripe":
+                    if not self.is_open(order["ref"]):  # nobody has been told where its page is
+                        time.sleep(0.2)
+                        continue
                     answer = self.post("stripe/pay", order_id=order["ref"])
             if answer.status_code == 200:
                 return answer.json()["location"]
             time.sleep(0.2)
-        raise RuntimeError(f"{order['provider']}: {answer.text[:200]}")
+        raise NeverOpened(order["ref"])
+
+    def is_open(self, ref: str) -> bool:
+        return self.ask(f"SELECT checkout_url <> '' FROM payments WHERE gateway_order_id = '{ref}'")[0][0]
 
     def comes_back(self, order: dict) -> None:
         self.visit(self.approved(order))
@@ -282,6 +297,7 @@ class Torture:
         """Until nothing is asked of the gateways any more and their books are ours: those who never came back and whose notices were
         lost are found by the reconciliation, minutes later. How long that took, in seconds."""
         began = time.monotonic()
+        self.ask(AN_HOUR_LATER)
         while time.monotonic() - began < PATIENCE:
             if not any(self.ask(statement)[0][0] for statement in (OPEN, UNDECIDED, LETTERS)) and not self.apart():
                 return time.monotonic() - began
