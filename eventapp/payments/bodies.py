@@ -1,6 +1,7 @@
 """What a gateway's answer must have, may have, and what is wrong with it: for the modules that read their shapes."""
 import re
 from collections.abc import Mapping
+from datetime import UTC, datetime, tzinfo
 from typing import Any
 
 from eventapp.payments.provider import GatewayContractError
@@ -9,6 +10,17 @@ from eventapp.payments.provider import GatewayContractError
 def matching(value: Any, pattern: re.Pattern) -> str:
     """The text, when it has this form; otherwise nothing."""
     return value if isinstance(value, str) and pattern.match(value) else ""
+
+
+def moment(value: Any, zone: tzinfo = UTC) -> datetime | None:
+    """ISO 8601; `zone` is what a gateway means that writes none."""
+    if not isinstance(value, str):
+        return None
+    try:
+        at = datetime.fromisoformat(value[:40])
+        return (at if at.tzinfo else at.replace(tzinfo=zone)).astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
 
 
 def object_of(value: Any, name: str) -> Mapping[str, Any]:

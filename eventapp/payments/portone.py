@@ -11,7 +11,6 @@ import json
 import logging
 import re
 import secrets
-import time
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
@@ -38,7 +37,6 @@ from eventapp.payments.provider import (
     CredentialCheck,
     GatewayAccount,
     GatewayContractError,
-    GatewayError,
     GatewayMisconfigured,
     GatewayPayment,
     GatewayRef,
@@ -50,7 +48,7 @@ from eventapp.payments.provider import (
     WebhookHint,
 )
 from eventapp.payments.toss import domestic_phone
-from eventapp.payments.transport import Answer, call, parse_json, with_each_key
+from eventapp.payments.transport import Answer, call, parse_json, told, with_each_key
 
 log = logging.getLogger(__name__)
 
@@ -326,22 +324,14 @@ def _send_with(api_url, secret, operation, method, path, content, key, params) -
     headers = {"Authorization": f"PortOne {secret}", "Accept": "application/json"}
     if content is not None:
         headers |= {"Content-Type": "application/json; charset=utf-8", "Idempotency-Key": f'"{key}"'}
-    began, outcome, status = time.monotonic(), "ok", None
-    try:
+    with told(log, name, operation, key) as said:
         answer = call(api_url, method, path, headers=headers, content=content, params=params)
-        status = answer.status
-        if status != 200:
+        said["http_status"] = answer.status
+        if answer.status != 200:
             raise portone_codes.error_of(answer)
         if answer.body is None:
             raise GatewayUnknown("not_json", http_status=200)
         return answer
-    except GatewayError as error:
-        outcome = f"{type(error).__name__} {error.code}"
-        raise
-    finally:  # never keys, bodies or the path, which names the payment
-        log.info("portone %s: %s", operation, outcome, extra={
-            "gateway": name, "operation": operation, "outcome": outcome, "http_status": status,
-            "attempt_key": key, "milliseconds": round(1000 * (time.monotonic() - began))})
 
 
 def _now(account: GatewayAccount, order_ref: str) -> GatewayPayment:

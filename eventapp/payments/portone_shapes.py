@@ -5,12 +5,12 @@ become `unknown`, because PortOne adds both without a new version.
 """
 import re
 from collections.abc import Collection, Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
 from eventapp.payments.banks import BY_PORTONE_NAME
-from eventapp.payments.bodies import list_of, matching, object_of, optional, text_of
+from eventapp.payments.bodies import list_of, matching, moment, object_of, optional, text_of
 from eventapp.payments.provider import (
     AUTHORIZED,
     AWAITING_DEPOSIT,
@@ -66,16 +66,6 @@ def amount(value: Any, name: str) -> int:
     if type(value) not in (int, Decimal) or not Decimal(value).is_finite() or not 0 <= value <= MOST or value != int(value):
         raise GatewayContractError("wrong_amount", f"{name} is no amount")
     return int(value)
-
-
-def moment(value: Any) -> datetime | None:
-    if not isinstance(value, str):
-        return None
-    try:
-        at = datetime.fromisoformat(value[:40])
-        return (at if at.tzinfo else at.replace(tzinfo=UTC)).astimezone(UTC)
-    except (ValueError, OverflowError):
-        return None
 
 
 def payment(body: Any, *, mode: str, channels: Collection[str], now: datetime) -> GatewayPayment:

@@ -5,7 +5,6 @@ fetched before anything is believed.
 """
 import logging
 import re
-import time
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -28,7 +27,6 @@ from eventapp.payments.provider import (
     CredentialCheck,
     GatewayAccount,
     GatewayContractError,
-    GatewayError,
     GatewayMisconfigured,
     GatewayPayment,
     GatewayRef,
@@ -42,7 +40,7 @@ from eventapp.payments.provider import (
     WebhookHint,
 )
 from eventapp.payments.stripe_shapes import INTENT, SESSION
-from eventapp.payments.transport import exchange, parse_json, with_each_key
+from eventapp.payments.transport import exchange, parse_json, told, with_each_key
 
 log = logging.getLogger(__name__)
 logging.getLogger("stripe").setLevel(logging.WARNING)  # it would log whole addresses
@@ -288,24 +286,15 @@ def _client(account: GatewayAccount, secret_key: str) -> StripeClient:
 
 
 def _answer(operation: str, ask: Callable[[], Any]) -> dict[str, Any]:
-    began, outcome, error = time.monotonic(), "ok", None
-    try:
-        return ask().to_dict()
-    except StripeError as found:
-        error = stripe_codes.error_of(found)
-        raise error from None  # the library's own holds the whole answer
-    except GatewayError as found:
-        error = found
-        raise
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as found:  # JSON, but nothing of Stripe's
-        error = GatewayContractError("wrong_shape", type(found).__name__)
-        raise error from found
-    finally:  # never keys, bodies or the path, which names the payment
-        if error:
-            outcome = f"{type(error).__name__} {error.code}"
-        log.info("stripe %s: %s", operation, outcome, extra={
-            "gateway": name, "operation": operation, "outcome": outcome, "http_status": error and error.http_status,
-            "trace_id": error and error.trace_id, "milliseconds": round(1000 * (time.monotonic() - began))})
+    with told(log, name, operation) as said:
+        try:
+            return ask().to_dict()
+        except StripeError as found:
+            error = stripe_codes.error_of(found)
+            said.update(http_status=error.http_status, trace_id=error.trace_id)
+            raise error from None  # the library's own holds the whole answer
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as found:  # JSON, but nothing of Stripe's
+            raise GatewayContractError("wrong_shape", type(found).__name__) from found
 
 
 def _pages(account: GatewayAccount, listing: Callable[[Any], Callable], params: dict[str, Any]) -> Iterator[Any]:

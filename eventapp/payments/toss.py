@@ -11,7 +11,6 @@ import json
 import logging
 import re
 import secrets
-import time
 from collections.abc import Iterator, Mapping
 from datetime import date, datetime, timedelta
 
@@ -36,7 +35,6 @@ from eventapp.payments.provider import (
     CredentialCheck,
     GatewayAccount,
     GatewayContractError,
-    GatewayError,
     GatewayMisconfigured,
     GatewayPayment,
     GatewayRef,
@@ -50,7 +48,7 @@ from eventapp.payments.provider import (
     WebhookHint,
 )
 from eventapp.payments.toss_shapes import GATEWAY_KEY, KST, ORDER_REF
-from eventapp.payments.transport import Answer, call, parse_json, with_each_key
+from eventapp.payments.transport import Answer, call, parse_json, told, with_each_key
 
 log = logging.getLogger(__name__)
 
@@ -342,22 +340,15 @@ def _send_with(api_url, secret_key, operation, method, path, content, key, param
                "Accept": "application/json"}
     if content is not None:
         headers |= {"Content-Type": "application/json; charset=utf-8", "Idempotency-Key": key}
-    began, outcome, trace_id, status = time.monotonic(), "ok", "", None
-    try:
+    with told(log, name, operation, key) as said:
         answer = call(api_url, method, path, headers=headers, content=content, params=params)
-        status, trace_id = answer.status, answer.headers.get("x-tosspayments-trace-id", "")[:100]
+        trace_id = answer.headers.get("x-tosspayments-trace-id", "")[:100]
+        said.update(http_status=answer.status, trace_id=trace_id)
         if answer.status != 200:
             raise toss_codes.error_of(answer, trace_id)
         if answer.body is None:
             raise GatewayUnknown("not_json", http_status=200, trace_id=trace_id)
         return answer
-    except GatewayError as error:
-        outcome = f"{type(error).__name__} {error.code}"
-        raise
-    finally:  # never keys, bodies or the path, which names the payment
-        log.info("toss %s: %s", operation, outcome, extra={
-            "gateway": name, "operation": operation, "outcome": outcome, "http_status": status, "trace_id": trace_id,
-            "attempt_key": key, "milliseconds": round(1000 * (time.monotonic() - began))})
 
 
 def _snapshot(account: GatewayAccount, answer: Answer, ref: GatewayRef) -> GatewayPayment:

@@ -6,11 +6,12 @@ without a new version.
 import re
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import UTC, date, datetime, timedelta, timezone
+from datetime import date, datetime, timedelta, timezone
 from decimal import Decimal
 from typing import Any
 
 from eventapp.money import exponent
+from eventapp.payments import bodies
 from eventapp.payments.banks import BY_TOSS_CODE
 from eventapp.payments.bodies import matching, object_of, optional, text_of
 from eventapp.payments.provider import (
@@ -76,13 +77,7 @@ def minor_units(value: Any, currency: str, name: str) -> int:
 
 def moment(value: Any) -> datetime | None:
     """Toss writes +09:00, or nothing and means it."""
-    if not isinstance(value, str):
-        return None
-    try:
-        at = datetime.fromisoformat(value[:40])
-        return (at if at.tzinfo else at.replace(tzinfo=KST)).astimezone(UTC)
-    except (ValueError, OverflowError):
-        return None
+    return bodies.moment(value, KST)
 
 
 def payment(body: Any, *, test_mode: bool) -> GatewayPayment:

@@ -7,7 +7,8 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -15,7 +16,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from eventapp.payments.provider import GatewayAccount, GatewayMisconfigured, GatewayUnknown
+from eventapp.payments.provider import GatewayAccount, GatewayError, GatewayMisconfigured, GatewayUnknown
 
 CONNECT, READ, POOL = 5.0, 60.0, 5.0  # seconds
 IN_ALL = 75.0  # a server that drips a byte a minute would never run into READ
@@ -97,6 +98,22 @@ def parse_json(raw: bytes) -> Any:
         return json.loads(raw, parse_float=Decimal, parse_constant=refuse)
     except (ValueError, ArithmeticError, RecursionError):
         return None
+
+
+@contextmanager
+def told(log: logging.Logger, gateway: str, operation: str, key: str = "") -> Iterator[dict]:
+    """One line in the log for what is asked inside, which may add `http_status` and `trace_id`: never keys, bodies or the path,
+    which names the payment."""
+    said, began, outcome = {"http_status": None, "trace_id": ""}, time.monotonic(), "ok"
+    try:
+        yield said
+    except GatewayError as error:
+        outcome = f"{type(error).__name__} {error.code}"
+        raise
+    finally:
+        log.info("%s %s: %s", gateway, operation, outcome, extra={
+            "gateway": gateway, "operation": operation, "outcome": outcome, "attempt_key": key, **said,
+            "milliseconds": round(1000 * (time.monotonic() - began))})
 
 
 def with_each_key(account: GatewayAccount, ask):
